@@ -1,1 +1,9 @@
-//! Under construction.
+//! DECIDES. The pure core of the Sovereign mesh: ids, signed types, codecs and state machines.
+//!
+//! Nothing here performs I/O, reads a clock or draws a random number of its own: state machines
+//! take `(event, now, rng)` and return effects. `docs/protocol.md` is the normative description
+//! of every byte that this crate encodes.
+
+pub mod id;
+pub mod link_kind;
+pub mod time;
