@@ -7,3 +7,4 @@
 pub mod id;
 pub mod link_kind;
 pub mod time;
+pub mod wire;
