@@ -5,6 +5,7 @@
 //! of every byte that this crate encodes.
 
 pub mod id;
+pub mod link;
 pub mod link_kind;
 pub mod time;
 pub mod wire;

@@ -1,0 +1,168 @@
+//! The bounds of every frame's fields (docs/protocol.md §7.5): one check for both directions.
+
+use crate::wire::v1::{
+    Credit, Extension, Hello, Membership, More, Part, Summary, Symbols, frame::Body,
+};
+
+/// Bytes of a Hello's nonce.
+pub const NONCE_LEN: usize = 16;
+/// Extensions in one Hello at most.
+pub const MAX_EXTENSIONS: usize = 8;
+/// Short ids in one frame at most; 960 bytes.
+pub const MAX_IDS: usize = 120;
+/// Bytes of packed symbols in one frame at most.
+pub const MAX_PACKED: usize = 1_000;
+/// Coded symbols in one reconciliation at most (§8.2).
+pub const MAX_SYMBOLS: u32 = 16_384;
+/// Bytes of data in one Part at most: with the longest header the frame has 1,020 bytes.
+pub const MAX_PART_DATA: usize = 1_000;
+/// Credit outstanding at most, bytes (§7.3).
+pub const MAX_CREDIT: u32 = 262_144;
+/// Credit of a Hello at least, bytes: with less than two full Parts, sender and receiver could wait
+/// for each other (§7.3).
+pub const MIN_CREDIT: u32 = 2_048;
+/// Lifetime of a bundle at most, seconds: seven days (§6).
+pub const MAX_LIFETIME_S: u32 = 604_800;
+/// Part stream of bundles of class 0 to 2.
+pub(super) const TEXT: u32 = 0;
+/// Part stream of bundles of classes 3 and 4.
+pub(super) const BULK: u32 = 1;
+
+const FINGERPRINT_LEN: usize = 16;
+const ID_LEN: usize = 8;
+
+/// Which bound a frame broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bound {
+    /// Hello: versions 0, or the least above the greatest.
+    Versions,
+    /// Hello: nonce of another length than 16.
+    Nonce,
+    /// Hello or Credit: too little or too much.
+    Credit,
+    /// Hello: more than 8 extensions.
+    Extensions,
+    /// Ids that are no multiple of 8 bytes, none where some are needed, or more than 120.
+    Ids,
+    /// Summary: a fingerprint of neither 0 nor 16 bytes.
+    Fingerprint,
+    /// Symbols: none, too many bytes, or a start beyond the cap.
+    Symbols,
+    /// More: beyond the cap of symbols.
+    More,
+    /// Part: neither stream 0 nor 1.
+    Stream,
+    /// Part: a total that is no bundle size of its stream.
+    Total,
+    /// Part: age or lifetime in a piece that is not the first.
+    Continuation,
+    /// Part: no data, or more than 1,000 bytes.
+    Data,
+    /// Membership: another number of tags than 4, 8, 16, 32 or 64.
+    Tags,
+}
+
+impl Bound {
+    /// Stable word, for counters and logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Versions => "hello.versions",
+            Self::Nonce => "hello.nonce",
+            Self::Credit => "credit",
+            Self::Extensions => "hello.extensions",
+            Self::Ids => "ids",
+            Self::Fingerprint => "summary.fingerprint",
+            Self::Symbols => "symbols",
+            Self::More => "more",
+            Self::Stream => "part.stream",
+            Self::Total => "part.total",
+            Self::Continuation => "part.continuation",
+            Self::Data => "part.data",
+            Self::Tags => "membership.tags",
+        }
+    }
+}
+
+/// The stream that a bundle of this many bytes goes over; `None` when it is no size of a bundle (§6).
+pub(super) const fn stream_of(size: u32) -> Option<u32> {
+    match size {
+        256 | 512 | 1_024 => Some(TEXT),
+        4_096 | 16_384 => Some(BULK),
+        _ => None,
+    }
+}
+
+pub(super) fn check(body: &Body) -> Result<(), Bound> {
+    match body {
+        Body::Hello(hello) => check_hello(hello),
+        Body::Summary(summary) => check_summary(summary),
+        Body::Symbols(symbols) => check_symbols(symbols),
+        Body::More(More { count }) => within(*count <= MAX_SYMBOLS, Bound::More),
+        Body::Want(want) => check_ids(&want.ids, 1),
+        Body::Gone(gone) => check_ids(&gone.ids, 1),
+        Body::Have(have) => check_ids(&have.ids, 1),
+        Body::Delivered(delivered) => check_ids(&delivered.ids, 1),
+        Body::Part(part) => check_part(part),
+        Body::Credit(Credit { bytes }) => within((1..=MAX_CREDIT).contains(bytes), Bound::Credit),
+        Body::Membership(Membership { tags }) => within(
+            [4, 8, 16, 32, 64]
+                .map(|count| count * ID_LEN)
+                .contains(&tags.len()),
+            Bound::Tags,
+        ),
+        // Their content is bounded by the frame's length; an unknown reason reads as unspecified.
+        Body::Done(_) | Body::Close(_) | Body::Extension(Extension { .. }) => Ok(()),
+    }
+}
+
+fn within(holds: bool, bound: Bound) -> Result<(), Bound> {
+    if holds { Ok(()) } else { Err(bound) }
+}
+
+fn check_hello(hello: &Hello) -> Result<(), Bound> {
+    within(
+        hello.min_version >= 1 && hello.min_version <= hello.max_version,
+        Bound::Versions,
+    )?;
+    within(hello.nonce.len() == NONCE_LEN, Bound::Nonce)?;
+    within(
+        (MIN_CREDIT..=MAX_CREDIT).contains(&hello.credit),
+        Bound::Credit,
+    )?;
+    within(hello.extensions.len() <= MAX_EXTENSIONS, Bound::Extensions)
+}
+
+fn check_summary(summary: &Summary) -> Result<(), Bound> {
+    within(
+        [0, FINGERPRINT_LEN].contains(&summary.fingerprint.len()),
+        Bound::Fingerprint,
+    )?;
+    check_ids(&summary.ids, 0)
+}
+
+fn check_symbols(symbols: &Symbols) -> Result<(), Bound> {
+    within(
+        symbols.start < MAX_SYMBOLS && (1..=MAX_PACKED).contains(&symbols.packed.len()),
+        Bound::Symbols,
+    )
+}
+
+fn check_ids(ids: &[u8], least: usize) -> Result<(), Bound> {
+    let whole = ids.len().is_multiple_of(ID_LEN);
+    within(
+        whole && (least..=MAX_IDS).contains(&(ids.len() / ID_LEN)),
+        Bound::Ids,
+    )
+}
+
+/// Age and lifetime of a first piece are judged by the reassembly: such a bundle is dropped, but its
+/// pieces still count against the credit.
+fn check_part(part: &Part) -> Result<(), Bound> {
+    within(part.stream == TEXT || part.stream == BULK, Bound::Stream)?;
+    within((1..=MAX_PART_DATA).contains(&part.data.len()), Bound::Data)?;
+    if part.total == 0 {
+        return within(part.age_s == 0 && part.lifetime_s == 0, Bound::Continuation);
+    }
+    within(stream_of(part.total) == Some(part.stream), Bound::Total)
+}

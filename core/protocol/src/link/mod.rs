@@ -1,0 +1,29 @@
+//! One link of `/sovereign/link/1` (docs/protocol.md §7) and the scheduler above all links
+//! (decisions 3, 4 and 9; MSG-9).
+//!
+//! [`Session`] speaks for one connection: handshake, priorities, credit, reassembly. [`Scheduler`]
+//! sees all links of a peer and chooses among them. Both are pure.
+
+mod bounds;
+mod counters;
+mod credit;
+pub mod frame;
+mod handshake;
+mod outbox;
+mod reassembly;
+mod session;
+
+pub use bounds::{
+    Bound, MAX_CREDIT, MAX_EXTENSIONS, MAX_IDS, MAX_LIFETIME_S, MAX_PACKED, MAX_PART_DATA,
+    MAX_SYMBOLS, MIN_CREDIT, NONCE_LEN,
+};
+pub use counters::{Counters, Traffic};
+pub use handshake::{MAX_VERSION, MIN_VERSION, capability, session_id};
+pub use outbox::{CONTROL_QUEUE, MAX_OFFERS, Offer};
+pub use reassembly::{REASSEMBLY_LIMIT, REASSEMBLY_STALL};
+pub use session::{
+    HELLO_TIMEOUT, Incoming, Output, SEND_STALL, SLOW_CREDIT, SLOW_QUEUE, SendError, Session,
+    SessionConfig, TOLERATED_FRAMES, WIDE_CREDIT, WIDE_QUEUE,
+};
+
+pub use crate::wire::v1::CloseReason;
