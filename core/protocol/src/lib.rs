@@ -7,5 +7,6 @@
 pub mod id;
 pub mod link;
 pub mod link_kind;
+pub mod policy;
 pub mod time;
 pub mod wire;

@@ -166,3 +166,246 @@ fn check_part(part: &Part) -> Result<(), Bound> {
     }
     within(stream_of(part.total) == Some(part.stream), Bound::Total)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use prost::Message;
+
+    use super::*;
+    use crate::{
+        link::frame::{FrameError, decode, encode},
+        wire::v1::{Close, Delivered, Done, Frame, Gone, Have, Want},
+    };
+
+    fn hello() -> Hello {
+        Hello {
+            min_version: 1,
+            max_version: 1,
+            nonce: vec![1; 16].into(),
+            capabilities: 3,
+            credit: 4_096,
+            extensions: Vec::new(),
+        }
+    }
+
+    fn part(stream: u32, total: u32, len: usize) -> Part {
+        Part {
+            stream,
+            total,
+            age_s: 0,
+            lifetime_s: 0,
+            data: vec![0; len].into(),
+        }
+    }
+
+    fn check(body: Body, expected: Result<(), Bound>) {
+        let encoded = encode(body.clone());
+        assert_eq!(
+            encoded.clone().map(|_| ()),
+            expected.map_err(FrameError::Bound),
+            "{body:?}"
+        );
+        // What this side refuses to write it also refuses to read.
+        let raw = Frame {
+            body: Some(body.clone()),
+        }
+        .encode_to_vec();
+        assert_eq!(
+            decode(&raw),
+            expected.map(|()| body).map_err(FrameError::Bound)
+        );
+    }
+
+    #[test]
+    fn hello_is_bounded() {
+        // MSG-9.
+        check(Body::Hello(hello()), Ok(()));
+        for (min_version, max_version, good) in
+            [(0, 1, false), (1, 1, true), (2, 1, false), (1, 2, true)]
+        {
+            let expected = if good { Ok(()) } else { Err(Bound::Versions) };
+            check(
+                Body::Hello(Hello {
+                    min_version,
+                    max_version,
+                    ..hello()
+                }),
+                expected,
+            );
+        }
+        for len in [0, 15, 17] {
+            check(
+                Body::Hello(Hello {
+                    nonce: vec![0; len].into(),
+                    ..hello()
+                }),
+                Err(Bound::Nonce),
+            );
+        }
+        for (credit, good) in [
+            (2_047, false),
+            (2_048, true),
+            (262_144, true),
+            (262_145, false),
+        ] {
+            let expected = if good { Ok(()) } else { Err(Bound::Credit) };
+            check(Body::Hello(Hello { credit, ..hello() }), expected);
+        }
+        for (count, good) in [(8, true), (9, false)] {
+            let extensions = vec![Extension::default(); count];
+            let expected = if good { Ok(()) } else { Err(Bound::Extensions) };
+            check(
+                Body::Hello(Hello {
+                    extensions,
+                    ..hello()
+                }),
+                expected,
+            );
+        }
+    }
+
+    #[test]
+    fn ids_are_bounded() {
+        let frames: [fn(Bytes) -> Body; 4] = [
+            |ids| Body::Want(Want { ids }),
+            |ids| Body::Gone(Gone { ids }),
+            |ids| Body::Have(Have { ids }),
+            |ids| Body::Delivered(Delivered { ids }),
+        ];
+        let bound = |good| if good { Ok(()) } else { Err(Bound::Ids) };
+        for frame in frames {
+            for (len, good) in [
+                (0, false),
+                (7, false),
+                (8, true),
+                (12, false),
+                (960, true),
+                (968, false),
+            ] {
+                check(frame(vec![1; len].into()), bound(good));
+            }
+        }
+        for (len, good) in [(0, true), (4, false), (960, true), (968, false)] {
+            check(
+                Body::Summary(Summary {
+                    ids: vec![1; len].into(),
+                    ..Summary::default()
+                }),
+                bound(good),
+            );
+        }
+        for (len, good) in [
+            (0, true),
+            (8, false),
+            (15, false),
+            (16, true),
+            (17, false),
+            (32, false),
+        ] {
+            let summary = Summary {
+                fingerprint: vec![1; len].into(),
+                ..Summary::default()
+            };
+            check(
+                Body::Summary(summary),
+                if good {
+                    Ok(())
+                } else {
+                    Err(Bound::Fingerprint)
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn symbols_are_bounded() {
+        let cases = [
+            (0, 0, false),
+            (0, 1, true),
+            (0, 1_000, true),
+            (0, 1_001, false),
+            (16_383, 1, true),
+            (16_384, 1, false),
+        ];
+        for (start, len, good) in cases {
+            let symbols = Symbols {
+                start,
+                packed: vec![1; len].into(),
+            };
+            check(
+                Body::Symbols(symbols),
+                if good { Ok(()) } else { Err(Bound::Symbols) },
+            );
+        }
+        for (count, good) in [(0, true), (16_384, true), (16_385, false)] {
+            check(
+                Body::More(More { count }),
+                if good { Ok(()) } else { Err(Bound::More) },
+            );
+        }
+    }
+
+    #[test]
+    fn parts_are_bounded() {
+        for (size, stream) in [(256, 0), (512, 0), (1_024, 0), (4_096, 1), (16_384, 1)] {
+            check(Body::Part(part(stream, size, 1)), Ok(()));
+            check(Body::Part(part(1 - stream, size, 1)), Err(Bound::Total));
+            check(Body::Part(part(stream, size + 1, 1)), Err(Bound::Total));
+            check(Body::Part(part(stream, size - 1, 1)), Err(Bound::Total));
+        }
+        for (stream, len, expected) in [
+            (0, 0, Err(Bound::Data)),
+            (0, 1, Ok(())),
+            (1, 1_000, Ok(())),
+            (1, 1_001, Err(Bound::Data)),
+            (2, 1, Err(Bound::Stream)),
+        ] {
+            check(Body::Part(part(stream, 0, len)), expected);
+        }
+        check(
+            Body::Part(Part {
+                age_s: 1,
+                ..part(0, 0, 1)
+            }),
+            Err(Bound::Continuation),
+        );
+        check(
+            Body::Part(Part {
+                lifetime_s: 1,
+                ..part(0, 0, 1)
+            }),
+            Err(Bound::Continuation),
+        );
+    }
+
+    #[test]
+    fn the_rest_is_bounded() {
+        for (bytes, good) in [(0, false), (1, true), (262_144, true), (262_145, false)] {
+            check(
+                Body::Credit(Credit { bytes }),
+                if good { Ok(()) } else { Err(Bound::Credit) },
+            );
+        }
+        for count in 0..=65 {
+            let good = [4, 8, 16, 32, 64].contains(&count);
+            let tags = Membership {
+                tags: vec![1; 8 * count].into(),
+            };
+            check(
+                Body::Membership(tags),
+                if good { Ok(()) } else { Err(Bound::Tags) },
+            );
+        }
+        check(
+            Body::Membership(Membership {
+                tags: vec![1; 33].into(),
+            }),
+            Err(Bound::Tags),
+        );
+        check(Body::Done(Done {}), Ok(()));
+        check(Body::Close(Close { reason: 5 }), Ok(()));
+        check(Body::Close(Close { reason: 99 }), Ok(()));
+        check(Body::Extension(Extension::default()), Ok(()));
+    }
+}

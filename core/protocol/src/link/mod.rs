@@ -7,10 +7,15 @@
 mod bounds;
 mod counters;
 mod credit;
+mod duplicate;
+mod event;
 pub mod frame;
 mod handshake;
+mod metrics;
 mod outbox;
+mod pending;
 mod reassembly;
+mod scheduler;
 mod session;
 
 pub use bounds::{
@@ -18,12 +23,17 @@ pub use bounds::{
     MAX_SYMBOLS, MIN_CREDIT, NONCE_LEN,
 };
 pub use counters::{Counters, Traffic};
+pub use duplicate::{LinkInfo, Rank};
+pub use event::{Incoming, Output, SendError, SessionConfig};
 pub use handshake::{MAX_VERSION, MIN_VERSION, capability, session_id};
+pub use metrics::{Metrics, SUSPECT_AFTER};
 pub use outbox::{CONTROL_QUEUE, MAX_OFFERS, Offer};
+pub use pending::{MAX_UNPROVEN, PROVEN_AFTER};
 pub use reassembly::{REASSEMBLY_LIMIT, REASSEMBLY_STALL};
+pub use scheduler::{Lost, MAX_LINKS_PER_PEER, Merged, PeerKey, Scheduler};
 pub use session::{
-    HELLO_TIMEOUT, Incoming, Output, SEND_STALL, SLOW_CREDIT, SLOW_QUEUE, SendError, Session,
-    SessionConfig, TOLERATED_FRAMES, WIDE_CREDIT, WIDE_QUEUE,
+    HELLO_TIMEOUT, SEND_STALL, SLOW_CREDIT, SLOW_QUEUE, Session, TOLERATED_FRAMES, WIDE_CREDIT,
+    WIDE_QUEUE,
 };
 
 pub use crate::wire::v1::CloseReason;

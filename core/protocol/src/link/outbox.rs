@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::{
     bounds::{MAX_LIFETIME_S, MAX_PART_DATA, stream_of},
     credit::Allowance,
+    event::Output,
     frame::{self, Body},
-    session::Output,
 };
 use crate::{
     id::ContentId,
