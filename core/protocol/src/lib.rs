@@ -4,7 +4,11 @@
 //! take `(event, now, rng)` and return effects. `docs/protocol.md` is the normative description
 //! of every byte that this crate encodes.
 
+pub mod channel;
+pub mod crypto;
 pub mod id;
+pub mod identity;
 pub mod link_kind;
+pub mod message;
 pub mod time;
 pub mod wire;
