@@ -9,6 +9,7 @@ pub mod crypto;
 pub mod id;
 pub mod identity;
 pub mod link_kind;
+pub mod log;
 pub mod message;
 pub mod time;
 pub mod wire;
