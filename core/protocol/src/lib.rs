@@ -6,5 +6,7 @@
 
 pub mod id;
 pub mod link_kind;
+pub mod reconcile;
+
 pub mod time;
 pub mod wire;
