@@ -7,6 +7,7 @@
 pub mod id;
 pub mod link_kind;
 pub mod reconcile;
+pub mod shelf;
 
 pub mod time;
 pub mod wire;

@@ -1,6 +1,6 @@
 //! Bytes, frames and round trips of whole reconciliations (MSG-6; must-show g), in the frames as
 //! they cross the link, and what they cost in CPU time (printed, not asserted).
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
