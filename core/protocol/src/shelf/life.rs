@@ -78,7 +78,7 @@ impl LifeClock {
             let passed = clock.origin.saturating_sub(recorded);
             if passed <= KEY_PER_RESTART {
                 // The counters simply go on: not even the fraction of a second is lost.
-                clock.origin = clock.origin - passed;
+                clock.origin -= passed;
                 return Ok(clock);
             }
             clock.restart(whole_seconds(passed), passed);

@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn damaged_records_are_refused_and_the_last_good_values_are_not() {
         use ShelfRecordError as E;
-        let cases: [(fn(&mut ShelfRecord), Option<E>); 13] = [
+        type Case = (fn(&mut ShelfRecord), Option<E>);
+        let cases: [Case; 13] = [
             (|r| r.size = 0, Some(E::Size(0))),
             (|r| r.size = 1, None),
             (|r| r.size = 16_384, None),

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     id::{ContentId, MessageId},
+    link_kind::Source,
     reconcile::{SessionKey, SessionSet},
     wire::local::ShelfRecord,
 };
@@ -133,19 +134,29 @@ impl Shelf {
         Ok(changes)
     }
 
-    /// Remembers what was declined, where it need not come again: for want of room. What was said
-    /// of its age may be a lie, and a rate recovers; such bundles may come from elsewhere. The
-    /// transfer is charged to its source all the same.
+    /// Remembers what was declined for want of room: it need not come again. What was said of an
+    /// age may be a lie, and a rate recovers; such bundles may come from elsewhere. What their
+    /// transfer cost is charged as far as the source has anything left, so that nobody who is
+    /// refused uses up what others have. Duplicates are not: two honest peers may send the same.
     pub fn commit_decline(
         &mut self,
         arrival: &Arrival,
         reason: DeclineReason,
         life: Duration,
     ) -> Changes {
-        self.rates
-            .charge(arrival.kind, arrival.source, arrival.size, life);
+        let Arrival {
+            content,
+            size,
+            kind,
+            source,
+            ..
+        } = *arrival;
+        let duplicate = matches!(reason, DeclineReason::Duplicate | DeclineReason::Seen);
+        if !duplicate && self.rates.check(kind, source, size, life).is_ok() {
+            self.rates.charge(kind, source, size, life);
+        }
         if reason == DeclineReason::NoRoom {
-            self.refuse(arrival.content, life)
+            self.refuse(content, life)
         } else {
             Changes::default()
         }
@@ -255,7 +266,7 @@ impl Shelf {
     /// Bytes that this source may bring now, by the rates; nothing should be asked of it below
     /// 256. `u64::MAX` for own and members' bundles.
     #[must_use]
-    pub fn allowance(&self, kind: Kind, source: crate::link_kind::Source, life: Duration) -> u64 {
+    pub fn allowance(&self, kind: Kind, source: Source, life: Duration) -> u64 {
         self.rates.allowance(kind, source, life)
     }
 
