@@ -11,5 +11,7 @@ pub mod identity;
 pub mod link_kind;
 pub mod log;
 pub mod message;
+pub mod reconcile;
+pub mod shelf;
 pub mod time;
 pub mod wire;
