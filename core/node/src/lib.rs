@@ -1,4 +1,11 @@
 //! DOES. Ports and adapters, the event loop and the public `Node`.
 
 pub mod adapters;
+pub mod api;
+pub mod config;
+mod node;
 pub mod ports;
+mod runtime;
+pub mod text;
+
+pub use node::{EventStream, Node};
