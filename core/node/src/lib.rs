@@ -2,10 +2,12 @@
 
 pub mod adapters;
 pub mod api;
+pub mod backup;
 pub mod config;
 mod node;
 pub mod ports;
 mod runtime;
 pub mod text;
+pub mod wipe;
 
 pub use node::{EventStream, Node};
