@@ -46,6 +46,7 @@ measure() {
     local mode=$1 i j t0 t worst=0 saw=() seen=() log out
     lab_up "$mode" 3 || exit 1
     out=$LAB_DIR
+    for i in 1 2 3; do : >"$out/$i.log"; done
     for i in 1 2 3; do lab_exec "$i" "$probe" 900 "$(node_id "$i")" >"$out/$i.log" 2>&1 & done
     for i in 1 2 3; do
         for j in 1 2 3; do [ "$i" = "$j" ] || await "$out/$i.log" "sighted $(node_id "$j")" 1; done
@@ -65,6 +66,7 @@ measure() {
     for t in $(seq "$tries"); do
         sleep "$((1 + RANDOM % 3)).$((RANDOM % 10))"
         j=$((100 + t)) log=$out/new$t.log
+        : >"$log"
         lab_exec 4 "$probe" 3 "$(node_id "$j")" >"$log" 2>&1 &
         for i in 1 2 3; do
             await "$log" "sighted $(node_id "$i")" 1

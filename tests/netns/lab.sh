@@ -41,7 +41,7 @@ lab_up() {
     lab_need ip sysctl || return 1
     case $mode in dual | v4 | v6 | ll) ;; *) lab_fail "mode is dual, v4, v6 or ll"; return 1 ;; esac
     LAB_NAME=sov$BASHPID LAB_MODE=$mode LAB_SIZE=0
-    LAB_DIR=$(mktemp -d) || return 1
+    LAB_DIR=$(mktemp -d -t sovereign-lab.XXXXXX) || return 1
     trap lab_down EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
