@@ -4,9 +4,12 @@ pub mod adapters;
 pub mod api;
 pub mod backup;
 pub mod config;
+#[cfg(any(test, feature = "test-util"))]
+pub mod contract;
 mod node;
 pub mod ports;
 mod runtime;
+pub mod sightings;
 pub mod text;
 pub mod wipe;
 

@@ -1,1 +1,6 @@
 //! Adapters: the only places that name `libp2p::`, `sled::` or `mdns_sd::` types. No adapter uses another.
+
+pub mod clock;
+pub mod lan_memory;
+pub mod mdns;
+pub mod rng;
