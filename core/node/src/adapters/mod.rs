@@ -3,4 +3,6 @@
 pub mod clock;
 pub mod lan_memory;
 pub mod mdns;
+pub mod p2p;
 pub mod rng;
+pub mod store;

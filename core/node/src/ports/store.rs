@@ -18,12 +18,20 @@ pub enum Table {
     Messages = 5,
 }
 
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 6] =
+        [Self::Meta, Self::Channels, Self::Bundles, Self::Shelf, Self::Seen, Self::Messages];
+}
+
 /// Largest key, in bytes.
 pub const MAX_KEY: usize = 64;
 /// Largest value, in bytes: the largest bundle and some room for its record.
 pub const MAX_VALUE: usize = 64 * 1024;
 /// Largest sum of keys and values in one batch, in bytes.
 pub const MAX_BATCH: usize = 8 * 1024 * 1024;
+/// Most changes in one batch: empty keys and values weigh nothing in [`MAX_BATCH`].
+pub const MAX_OPS: usize = 64 * 1024;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
