@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use sovereign_node::{
     adapters::p2p::{Listen, P2pConfig, P2pNetwork},
-    ports::network::{DownReason, Endpoint, NETWORK_INBOX, Network, NetworkCommand, NetworkEvent, SLOW_QUEUE, WIDE_QUEUE},
+    ports::network::{
+        DownReason, Endpoint, NETWORK_INBOX, Network, NetworkCommand, NetworkEvent, SLOW_QUEUE,
+        WIDE_QUEUE,
+    },
 };
 use sovereign_protocol::link_kind::{Medium, Role};
 
@@ -14,15 +17,32 @@ async fn frames_both_ways(at: Endpoint, medium: Medium) {
     let (mut b, endpoints) = listening(&config(2, &[at])).await;
     let mut a = P2pNetwork::start(&config(1, &[])).unwrap();
     let slow = medium == Medium::Ble;
-    let (of_a, of_b) = if slow { (a.slow_key().transport_id(), b.slow_key().transport_id()) } else { (a.transport_id(), b.transport_id()) };
-    a.submit(NetworkCommand::Dial { peer: of_b, endpoints: endpoints.clone() });
+    let (of_a, of_b) = if slow {
+        (a.slow_key().transport_id(), b.slow_key().transport_id())
+    } else {
+        (a.transport_id(), b.transport_id())
+    };
+    a.submit(NetworkCommand::Dial {
+        peer: of_b,
+        endpoints: endpoints.clone(),
+    });
     let seen = until(&mut a, |event| match event {
-        NetworkEvent::Up { link, peer, role, medium, endpoint, .. } => Some((link, peer, role, medium, endpoint)),
+        NetworkEvent::Up {
+            link,
+            peer,
+            role,
+            medium,
+            endpoint,
+            ..
+        } => Some((link, peer, role, medium, endpoint)),
         _ => None,
     })
     .await;
     let back = up(&mut b).await;
-    assert_eq!((seen.1, seen.2, seen.3, seen.4), (of_b, Role::Dialer, medium, Some(endpoints[0])));
+    assert_eq!(
+        (seen.1, seen.2, seen.3, seen.4),
+        (of_b, Role::Dialer, medium, Some(endpoints[0]))
+    );
     assert_eq!((back.peer, back.role), (of_a, Role::Listener));
 
     for length in [1usize, 2, 500, 1023, 1024] {
@@ -79,7 +99,11 @@ async fn two_connections_of_a_pair_are_two_links() {
     assert!(first.link != second.link && second.link != third.link && first.link != third.link);
 
     // A frame takes the link it was given to, whatever else there is.
-    for (link, back, text) in [(first, first_back, b"1"), (second, second_back, b"2"), (third, third_back, b"3")] {
+    for (link, back, text) in [
+        (first, first_back, b"1"),
+        (second, second_back, b"2"),
+        (third, third_back, b"3"),
+    ] {
         send(&mut a, link.link, text);
         assert_eq!(&frame(&mut b, back.link).await[..], text);
     }
@@ -95,10 +119,20 @@ async fn another_key_at_the_address_is_refused_and_the_right_one_still_found() {
     let (mut b, at) = listening(&config(2, &[tcp("127.0.0.1:0")])).await;
     let mut a = P2pNetwork::start(&config(1, &[])).unwrap();
     let peer = b.transport_id();
-    a.submit(NetworkCommand::Dial { peer, endpoints: forged.clone() });
-    assert!(dial_failed(&mut a, peer).await.contains("another peer answered"));
+    a.submit(NetworkCommand::Dial {
+        peer,
+        endpoints: forged.clone(),
+    });
+    assert!(
+        dial_failed(&mut a, peer)
+            .await
+            .contains("another peer answered")
+    );
     // Whoever answers first at a forged address does not keep the two apart.
-    a.submit(NetworkCommand::Dial { peer, endpoints: vec![forged[0], at[0]] });
+    a.submit(NetworkCommand::Dial {
+        peer,
+        endpoints: vec![forged[0], at[0]],
+    });
     assert_eq!(up(&mut a).await.peer, peer);
     assert_eq!(up(&mut b).await.peer, a.transport_id());
     drop(impostor);
@@ -109,18 +143,32 @@ async fn a_dial_that_nobody_answers_is_reported_with_its_reason() {
     let mut a = P2pNetwork::start(&config(1, &[])).unwrap();
     let b = P2pNetwork::start(&config(2, &[])).unwrap();
     // Port 1 of loopback answers nobody.
-    for endpoints in [vec![tcp("127.0.0.1:1")], vec![], vec![Endpoint::Memory(9_999, true)]] {
-        a.submit(NetworkCommand::Dial { peer: b.transport_id(), endpoints });
+    for endpoints in [
+        vec![tcp("127.0.0.1:1")],
+        vec![],
+        vec![Endpoint::Memory(9_999, true)],
+    ] {
+        a.submit(NetworkCommand::Dial {
+            peer: b.transport_id(),
+            endpoints,
+        });
         assert!(!dial_failed(&mut a, b.transport_id()).await.is_empty());
     }
-    a.submit(NetworkCommand::Dial { peer: a.transport_id(), endpoints: vec![tcp("127.0.0.1:1")] });
+    a.submit(NetworkCommand::Dial {
+        peer: a.transport_id(),
+        endpoints: vec![tcp("127.0.0.1:1")],
+    });
     let me = a.transport_id();
     assert!(!dial_failed(&mut a, me).await.is_empty());
 }
 
 #[tokio::test]
 async fn what_was_queued_before_closing_arrives() {
-    for at in [tcp("127.0.0.1:0"), quic("127.0.0.1:0"), Endpoint::Memory(103, false)] {
+    for at in [
+        tcp("127.0.0.1:0"),
+        quic("127.0.0.1:0"),
+        Endpoint::Memory(103, false),
+    ] {
         let (mut b, at) = listening(&config(2, &[at])).await;
         let mut a = P2pNetwork::start(&config(1, &[])).unwrap();
         let peer = b.transport_id();
@@ -141,10 +189,17 @@ async fn what_was_queued_before_closing_arrives() {
 
 #[tokio::test]
 async fn a_queue_above_its_bound_closes_the_link_and_no_other() {
-    for (at, bound, slow) in [(tcp("127.0.0.1:0"), WIDE_QUEUE, false), (Endpoint::Memory(104, true), SLOW_QUEUE, true)] {
+    for (at, bound, slow) in [
+        (tcp("127.0.0.1:0"), WIDE_QUEUE, false),
+        (Endpoint::Memory(104, true), SLOW_QUEUE, true),
+    ] {
         let (mut b, at) = listening(&config(2, &[at])).await;
         let mut a = P2pNetwork::start(&config(1, &[])).unwrap();
-        let peer = if slow { b.slow_key().transport_id() } else { b.transport_id() };
+        let peer = if slow {
+            b.slow_key().transport_id()
+        } else {
+            b.transport_id()
+        };
         let (good, good_back) = connect(&mut a, &mut b, peer, at[0]).await;
         let (full, full_back) = connect(&mut a, &mut b, peer, at[0]).await;
         // No await in between, so the handler cannot have written any of it.
@@ -152,9 +207,15 @@ async fn a_queue_above_its_bound_closes_the_link_and_no_other() {
             send(&mut a, full.link, &[1; 1024]);
         }
         send(&mut a, full.link, &[1]);
-        assert!(matches!(down(&mut a, full.link).await, DownReason::Broken(_)));
+        assert!(matches!(
+            down(&mut a, full.link).await,
+            DownReason::Broken(_)
+        ));
         assert_eq!(a.counters().overflows, 1);
-        until(&mut b, |event| matches!(event, NetworkEvent::Down { link, .. } if link == full_back.link).then_some(())).await;
+        until(&mut b, |event| {
+            matches!(event, NetworkEvent::Down { link, .. } if link == full_back.link).then_some(())
+        })
+        .await;
         send(&mut a, good.link, b"unmoved");
         assert_eq!(&frame(&mut b, good_back.link).await[..], b"unmoved");
     }
@@ -168,7 +229,10 @@ async fn frames_that_break_the_contract_close_the_link() {
     for frame in [&[][..], &[0; 1025]] {
         let (link, back) = connect(&mut a, &mut b, peer, at[0]).await;
         send(&mut a, link.link, frame);
-        assert!(matches!(down(&mut a, link.link).await, DownReason::Broken(_)));
+        assert!(matches!(
+            down(&mut a, link.link).await,
+            DownReason::Broken(_)
+        ));
         down(&mut b, back.link).await;
     }
 }
@@ -212,7 +276,10 @@ async fn a_slow_consumer_slows_the_sender_down_and_loses_nothing() {
     let (mut next_frame, mut queued) = (0, 0);
     loop {
         while next_frame < FRAMES && queued + 1024 <= WIDE_QUEUE {
-            a.submit(NetworkCommand::Send { link: link.link, frame: frame_of(next_frame) });
+            a.submit(NetworkCommand::Send {
+                link: link.link,
+                frame: frame_of(next_frame),
+            });
             next_frame += 1;
             queued += 1024;
         }
@@ -226,7 +293,10 @@ async fn a_slow_consumer_slows_the_sender_down_and_loses_nothing() {
     // The inbox, a yamux window (256 KiB, doubled once while frames still flowed), the sender's
     // queue, and a batch on either side.
     let most = NETWORK_INBOX + 512 + WIDE_QUEUE / 1024 + 64;
-    assert!((next_frame as usize) < most, "{next_frame} frames were taken, at most {most} may be");
+    assert!(
+        (next_frame as usize) < most,
+        "{next_frame} frames were taken, at most {most} may be"
+    );
     // Now it takes them: all arrive, once, in order.
     let receive = async {
         for n in 0..FRAMES {
@@ -236,7 +306,10 @@ async fn a_slow_consumer_slows_the_sender_down_and_loses_nothing() {
     let feed = async {
         while next_frame < FRAMES {
             while next_frame < FRAMES && queued + 1024 <= WIDE_QUEUE {
-                a.submit(NetworkCommand::Send { link: link.link, frame: frame_of(next_frame) });
+                a.submit(NetworkCommand::Send {
+                    link: link.link,
+                    frame: frame_of(next_frame),
+                });
                 next_frame += 1;
                 queued += 1024;
             }
@@ -250,7 +323,10 @@ async fn a_slow_consumer_slows_the_sender_down_and_loses_nothing() {
 
 #[tokio::test]
 async fn listens_everywhere_on_one_number_for_each_transport_and_stops_within_a_second() {
-    let config = P2pConfig { listen: Listen::Everywhere, ..config(1, &[]) };
+    let config = P2pConfig {
+        listen: Listen::Everywhere,
+        ..config(1, &[])
+    };
     let mut a = P2pNetwork::start(&config).unwrap();
     let (mut tcp_ports, mut quic_ports) = (Vec::new(), Vec::new());
     while !(tcp_ports.iter().any(|(v6, _)| !v6) && quic_ports.iter().any(|(v6, _)| !v6) && {
@@ -258,14 +334,30 @@ async fn listens_everywhere_on_one_number_for_each_transport_and_stops_within_a_
         std::net::TcpListener::bind("[::1]:0").is_err()
             || (tcp_ports.iter().any(|(v6, _)| *v6) && quic_ports.iter().any(|(v6, _)| *v6))
     }) {
-        match until(&mut a, |event| if let NetworkEvent::Listening(at) = event { Some(at) } else { None }).await {
+        match until(&mut a, |event| {
+            if let NetworkEvent::Listening(at) = event {
+                Some(at)
+            } else {
+                None
+            }
+        })
+        .await
+        {
             Endpoint::Tcp(at) => tcp_ports.push((at.is_ipv6(), at.port())),
             Endpoint::Quic(at) => quic_ports.push((at.is_ipv6(), at.port())),
             Endpoint::Memory(..) => panic!("not asked for"),
         }
     }
-    assert!(tcp_ports.iter().all(|(_, port)| *port == tcp_ports[0].1 && *port != 0));
-    assert!(quic_ports.iter().all(|(_, port)| *port == quic_ports[0].1 && *port != 0));
+    assert!(
+        tcp_ports
+            .iter()
+            .all(|(_, port)| *port == tcp_ports[0].1 && *port != 0)
+    );
+    assert!(
+        quic_ports
+            .iter()
+            .all(|(_, port)| *port == quic_ports[0].1 && *port != 0)
+    );
 
     // Stops with a peer connected, and frees its port for the next start.
     let mut b = P2pNetwork::start(&super::support::config(2, &[])).unwrap();
@@ -281,8 +373,15 @@ async fn listens_everywhere_on_one_number_for_each_transport_and_stops_within_a_
 async fn a_listen_address_in_use_is_an_error_that_names_it() {
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port();
-    let error = P2pNetwork::start(&config(1, &[tcp(&format!("127.0.0.1:{port}"))])).err().expect("the port is held");
-    assert!(error.to_string().contains(&format!("/ip4/127.0.0.1/tcp/{port}")), "{error}");
+    let error = P2pNetwork::start(&config(1, &[tcp(&format!("127.0.0.1:{port}"))]))
+        .err()
+        .expect("the port is held");
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("/ip4/127.0.0.1/tcp/{port}")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -291,9 +390,15 @@ async fn too_many_commands_at_once_are_answered_or_counted() {
     let peer = P2pNetwork::start(&config(2, &[])).unwrap().transport_id();
     // The task cannot run in between: this is one burst on one thread.
     for _ in 0..400 {
-        a.submit(NetworkCommand::Dial { peer, endpoints: vec![Endpoint::Memory(9_998, false)] });
+        a.submit(NetworkCommand::Dial {
+            peer,
+            endpoints: vec![Endpoint::Memory(9_998, false)],
+        });
     }
-    a.submit(NetworkCommand::Publish { topic: [0; 32], data: Bytes::new() });
+    a.submit(NetworkCommand::Publish {
+        topic: [0; 32],
+        data: Bytes::new(),
+    });
     for _ in 0..400 {
         dial_failed(&mut a, peer).await;
     }

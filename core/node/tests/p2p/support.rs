@@ -35,7 +35,9 @@ pub fn quic(at: &str) -> Endpoint {
 /// A network that listens, and where.
 pub async fn listening(config: &P2pConfig) -> (P2pNetwork, Vec<Endpoint>) {
     let mut network = P2pNetwork::start(config).unwrap();
-    let Listen::These(wanted) = &config.listen else { panic!("the test says where to listen") };
+    let Listen::These(wanted) = &config.listen else {
+        panic!("the test says where to listen")
+    };
     let mut endpoints = Vec::new();
     for _ in wanted {
         endpoints.push(
@@ -51,11 +53,16 @@ pub async fn listening(config: &P2pConfig) -> (P2pNetwork, Vec<Endpoint>) {
 
 /// The next event.
 pub async fn next(network: &mut P2pNetwork) -> NetworkEvent {
-    tokio::time::timeout(HANG, network.next()).await.expect("an event comes")
+    tokio::time::timeout(HANG, network.next())
+        .await
+        .expect("an event comes")
 }
 
 /// Takes events until `wanted` says yes; others are dropped.
-pub async fn until<T>(network: &mut P2pNetwork, mut wanted: impl FnMut(NetworkEvent) -> Option<T>) -> T {
+pub async fn until<T>(
+    network: &mut P2pNetwork,
+    mut wanted: impl FnMut(NetworkEvent) -> Option<T>,
+) -> T {
     loop {
         let event = next(network).await;
         if let Some(found) = wanted(event) {
@@ -74,7 +81,9 @@ pub struct Reported {
 
 pub async fn up(network: &mut P2pNetwork) -> Reported {
     until(network, |event| match event {
-        NetworkEvent::Up { link, peer, role, .. } => Some(Reported { link, peer, role }),
+        NetworkEvent::Up {
+            link, peer, role, ..
+        } => Some(Reported { link, peer, role }),
         NetworkEvent::DialFailed { why, .. } => panic!("the dial failed: {why}"),
         _ => None,
     })
@@ -92,7 +101,9 @@ pub async fn down(network: &mut P2pNetwork, of: LinkId) -> DownReason {
 pub async fn frame(network: &mut P2pNetwork, of: LinkId) -> Bytes {
     until(network, |event| match event {
         NetworkEvent::Frame { link, frame } if link == of => Some(frame),
-        NetworkEvent::Down { link, reason } if link == of => panic!("the link went down: {reason:?}"),
+        NetworkEvent::Down { link, reason } if link == of => {
+            panic!("the link went down: {reason:?}")
+        }
         _ => None,
     })
     .await
@@ -108,7 +119,10 @@ pub async fn dial_failed(network: &mut P2pNetwork, of: TransportId) -> String {
 }
 
 pub fn send(network: &mut P2pNetwork, link: LinkId, frame: &[u8]) {
-    network.submit(NetworkCommand::Send { link, frame: Bytes::copy_from_slice(frame) });
+    network.submit(NetworkCommand::Send {
+        link,
+        frame: Bytes::copy_from_slice(frame),
+    });
 }
 
 /// Connects `a` to `b` at `endpoint`; returns the link as either sees it.
@@ -118,6 +132,9 @@ pub async fn connect(
     peer: TransportId,
     endpoint: Endpoint,
 ) -> (Reported, Reported) {
-    a.submit(NetworkCommand::Dial { peer, endpoints: vec![endpoint] });
+    a.submit(NetworkCommand::Dial {
+        peer,
+        endpoints: vec![endpoint],
+    });
     tokio::join!(up(a), up(b))
 }

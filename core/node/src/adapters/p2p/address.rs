@@ -40,7 +40,9 @@ pub fn parse_listen(text: &str) -> Result<Endpoint, ListenAddressError> {
     }
     let address: Multiaddr = text.parse().map_err(|_| ListenAddressError::Syntax)?;
     match endpoint_of(&address) {
-        Some(Endpoint::Tcp(at) | Endpoint::Quic(at)) if is_link_local(at.ip()) => Err(ListenAddressError::LinkLocal),
+        Some(Endpoint::Tcp(at) | Endpoint::Quic(at)) if is_link_local(at.ip()) => {
+            Err(ListenAddressError::LinkLocal)
+        }
         Some(endpoint @ (Endpoint::Tcp(_) | Endpoint::Quic(_))) => Ok(endpoint),
         Some(Endpoint::Memory(..)) | None => Err(ListenAddressError::Unsupported),
     }
@@ -65,15 +67,26 @@ pub(super) fn multiaddr_of(endpoint: Endpoint) -> Multiaddr {
         address.push(Protocol::Ip6zone(v6.scope_id().to_string().into()));
     }
     address.push(at.ip().into());
-    if quic { address.with(Protocol::Udp(at.port())).with(Protocol::QuicV1) } else { address.with(Protocol::Tcp(at.port())) }
+    if quic {
+        address
+            .with(Protocol::Udp(at.port()))
+            .with(Protocol::QuicV1)
+    } else {
+        address.with(Protocol::Tcp(at.port()))
+    }
 }
 
 /// The endpoint that a multiaddress names, if it is one of ours. A trailing `/p2p/…` is ignored.
 pub(super) fn endpoint_of(address: &Multiaddr) -> Option<Endpoint> {
-    let mut parts = address.iter().filter(|part| !matches!(part, Protocol::P2p(_)));
+    let mut parts = address
+        .iter()
+        .filter(|part| !matches!(part, Protocol::P2p(_)));
     let first = parts.next()?;
     if let Protocol::Memory(number) = first {
-        return parts.next().is_none().then_some(Endpoint::Memory(number & !TAG_MASK, number & TAG_MASK == SLOW_TAG));
+        return parts.next().is_none().then_some(Endpoint::Memory(
+            number & !TAG_MASK,
+            number & TAG_MASK == SLOW_TAG,
+        ));
     }
     let (zone, ip) = match first {
         Protocol::Ip6zone(zone) => (Some(zone.parse::<u32>().ok()?), parts.next()?),
@@ -110,7 +123,10 @@ pub(super) fn is_slow_address(address: &Multiaddr) -> bool {
 pub(super) fn is_slow_point(point: &ConnectedPoint) -> bool {
     match point {
         ConnectedPoint::Dialer { address, .. } => is_slow(None, address),
-        ConnectedPoint::Listener { local_addr, send_back_addr } => is_slow(Some(local_addr), send_back_addr),
+        ConnectedPoint::Listener {
+            local_addr,
+            send_back_addr,
+        } => is_slow(Some(local_addr), send_back_addr),
     }
 }
 
@@ -121,7 +137,9 @@ pub(super) fn medium_of(remote: &Multiaddr, slow: bool) -> Medium {
         return Medium::Ble;
     }
     match endpoint_of(remote) {
-        Some(Endpoint::Tcp(at) | Endpoint::Quic(at)) if is_local(at.ip().to_canonical()) => Medium::Lan,
+        Some(Endpoint::Tcp(at) | Endpoint::Quic(at)) if is_local(at.ip().to_canonical()) => {
+            Medium::Lan
+        }
         Some(Endpoint::Memory(..)) => Medium::Lan,
         _ => Medium::Direct,
     }
@@ -181,18 +199,45 @@ mod tests {
         ] {
             assert_eq!(endpoint_of(&multiaddr_of(endpoint)), Some(endpoint));
         }
-        assert_eq!(multiaddr_of(scoped).to_string(), "/ip6zone/7/ip6/fe80::1/tcp/9");
+        assert_eq!(
+            multiaddr_of(scoped).to_string(),
+            "/ip6zone/7/ip6/fe80::1/tcp/9"
+        );
     }
 
     #[test]
     fn listen_addresses_are_read_or_refused_with_advice() {
-        assert_eq!(parse_listen("/ip4/0.0.0.0/tcp/4001"), Ok(tcp("0.0.0.0:4001")));
-        assert_eq!(parse_listen("/ip6/::/udp/0/quic-v1"), Ok(Endpoint::Quic("[::]:0".parse().unwrap())));
-        assert_eq!(parse_listen("0.0.0.0:4001"), Err(ListenAddressError::Syntax));
-        assert_eq!(parse_listen(&"/ip4/1.1.1.1".repeat(100)), Err(ListenAddressError::Syntax));
-        assert_eq!(parse_listen("/ip6/fe80::1/tcp/1"), Err(ListenAddressError::LinkLocal));
-        for other in ["/ip4/1.2.3.4/udp/1", "/memory/3", "/dns/x/tcp/1", "/ip4/1.2.3.4/tcp/1/ws"] {
-            assert_eq!(parse_listen(other), Err(ListenAddressError::Unsupported), "{other}");
+        assert_eq!(
+            parse_listen("/ip4/0.0.0.0/tcp/4001"),
+            Ok(tcp("0.0.0.0:4001"))
+        );
+        assert_eq!(
+            parse_listen("/ip6/::/udp/0/quic-v1"),
+            Ok(Endpoint::Quic("[::]:0".parse().unwrap()))
+        );
+        assert_eq!(
+            parse_listen("0.0.0.0:4001"),
+            Err(ListenAddressError::Syntax)
+        );
+        assert_eq!(
+            parse_listen(&"/ip4/1.1.1.1".repeat(100)),
+            Err(ListenAddressError::Syntax)
+        );
+        assert_eq!(
+            parse_listen("/ip6/fe80::1/tcp/1"),
+            Err(ListenAddressError::LinkLocal)
+        );
+        for other in [
+            "/ip4/1.2.3.4/udp/1",
+            "/memory/3",
+            "/dns/x/tcp/1",
+            "/ip4/1.2.3.4/tcp/1/ws",
+        ] {
+            assert_eq!(
+                parse_listen(other),
+                Err(ListenAddressError::Unsupported),
+                "{other}"
+            );
         }
     }
 
@@ -209,7 +254,11 @@ mod tests {
             (tcp("100.64.0.1:1"), Medium::Direct),
             (tcp("[2001:db8::1]:1"), Medium::Direct),
         ] {
-            assert_eq!(medium_of(&multiaddr_of(endpoint), false), medium, "{endpoint:?}");
+            assert_eq!(
+                medium_of(&multiaddr_of(endpoint), false),
+                medium,
+                "{endpoint:?}"
+            );
         }
         let slow = multiaddr_of(Endpoint::Memory(1, true));
         assert_eq!(medium_of(&slow, is_slow_address(&slow)), Medium::Ble);
@@ -220,13 +269,29 @@ mod tests {
         let of = |text: &str| source_of(&multiaddr_of(tcp(text)), false, &[1; 16]);
         assert_eq!(of("1.2.3.4:1"), of("1.2.3.4:2"), "ports are free");
         assert_ne!(of("1.2.3.4:1"), of("1.2.3.5:1"));
-        assert_eq!(of("[2001:db8::1]:1"), of("[2001:db8::ffff]:1"), "a /64 is one source");
+        assert_eq!(
+            of("[2001:db8::1]:1"),
+            of("[2001:db8::ffff]:1"),
+            "a /64 is one source"
+        );
         assert_ne!(of("[2001:db8::1]:1"), of("[2001:db8:0:1::1]:1"));
-        assert_ne!(of("[fe80::1]:1"), of("[fe80::2]:1"), "link-local addresses are whole");
-        assert_eq!(of("[::ffff:1.2.3.4]:1"), of("1.2.3.4:1"), "mapped addresses are IPv4");
+        assert_ne!(
+            of("[fe80::1]:1"),
+            of("[fe80::2]:1"),
+            "link-local addresses are whole"
+        );
+        assert_eq!(
+            of("[::ffff:1.2.3.4]:1"),
+            of("1.2.3.4:1"),
+            "mapped addresses are IPv4"
+        );
         let other_salt = source_of(&multiaddr_of(tcp("1.2.3.4:1")), false, &[2; 16]);
         assert_ne!(of("1.2.3.4:1"), other_salt);
         let radio = |n| source_of(&multiaddr_of(Endpoint::Memory(n, true)), true, &[1; 16]);
-        assert_eq!(radio(1), radio(2), "radio addresses are free: one source for the radio");
+        assert_eq!(
+            radio(1),
+            radio(2),
+            "radio addresses are free: one source for the radio"
+        );
     }
 }

@@ -28,8 +28,6 @@ const PROTOCOL_VERSION: &str = "/sovereign/1.0.0";
 const AGENT: &str = "sovereign";
 /// Identify runs once for a connection; this is longer than connections last.
 const IDENTIFY_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-/// A ping unanswered for this long ends the connection.
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// See the module.
 #[derive(NetworkBehaviour)]
@@ -58,8 +56,14 @@ impl Behaviour {
             .with_push_listen_addr_updates(false)
             .with_hide_listen_addrs(true)
             .with_cache_size(0);
-        let ping = ping::Config::new().with_interval(config.ping_interval).with_timeout(PING_TIMEOUT);
-        let gossip = if config.gossip { Some(Gate::late(gossip::behaviour()?)) } else { None };
+        let ping = ping::Config::new()
+            .with_interval(config.ping_interval)
+            .with_timeout(config.ping_timeout);
+        let gossip = if config.gossip {
+            Some(Gate::late(gossip::behaviour()?))
+        } else {
+            None
+        };
         Ok(Self {
             limits: connection_limits::Behaviour::new(limits(&config.limits)),
             memory: memory_limits::Behaviour::with_max_bytes(config.limits.resident_bytes),

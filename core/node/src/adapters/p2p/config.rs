@@ -23,6 +23,8 @@ pub struct P2pConfig {
     pub memory: bool,
     /// Time between two pings on a wide link.
     pub ping_interval: Duration,
+    /// A ping unanswered for this long ends the link.
+    pub ping_timeout: Duration,
     /// Bounds on connections.
     pub limits: Limits,
 }
@@ -39,6 +41,7 @@ impl P2pConfig {
             gossip: true,
             memory: false,
             ping_interval: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(20),
             limits: Limits::default(),
         }
     }

@@ -8,9 +8,9 @@ use std::{
 use libp2p::{
     PeerId,
     gossipsub::{
-        Behaviour, ConfigBuilder, IdentTopic, Message, MessageAcceptance, MessageAuthenticity, MessageId,
-        MaxCountSubscriptionFilter, PeerScoreParams, PeerScoreThresholds, TopicHash, TopicScoreParams,
-        TopicSubscriptionFilter, ValidationMode,
+        Behaviour, ConfigBuilder, IdentTopic, MaxCountSubscriptionFilter, Message,
+        MessageAcceptance, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds,
+        TopicHash, TopicScoreParams, TopicSubscriptionFilter, ValidationMode,
     },
 };
 use sha2::{Digest, Sha256};
@@ -32,7 +32,8 @@ const PEER_QUEUE: usize = 256;
 const MAX_UNJUDGED: usize = 512;
 
 /// The behaviour, with its bound on what a peer may subscribe to.
-pub(super) type Gossipsub = Behaviour<libp2p::gossipsub::IdentityTransform, MaxCountSubscriptionFilter<OurTopics>>;
+pub(super) type Gossipsub =
+    Behaviour<libp2p::gossipsub::IdentityTransform, MaxCountSubscriptionFilter<OurTopics>>;
 
 /// Only names of our topics' length: a name is free to choose, and is kept.
 #[derive(Debug, Clone)]
@@ -46,7 +47,10 @@ impl TopicSubscriptionFilter for OurTopics {
 
 /// Builds the behaviour.
 pub(super) fn behaviour() -> Result<Gossipsub, P2pError> {
-    let setup = |why: String| P2pError::Setup { what: "gossip", why };
+    let setup = |why: String| P2pError::Setup {
+        what: "gossip",
+        why,
+    };
     let config = ConfigBuilder::default()
         .mesh_n(4)
         .mesh_n_low(3)
@@ -70,15 +74,21 @@ pub(super) fn behaviour() -> Result<Gossipsub, P2pError> {
         max_subscribed_topics: MAX_TOPICS,
         max_subscriptions_per_request: MAX_TOPICS,
     };
-    let mut gossip = Behaviour::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
-        .map_err(|why| setup(why.into()))?;
-    gossip.with_peer_score(peer_score(), PeerScoreThresholds::default()).map_err(setup)?;
+    let mut gossip =
+        Behaviour::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
+            .map_err(|why| setup(why.into()))?;
+    gossip
+        .with_peer_score(peer_score(), PeerScoreThresholds::default())
+        .map_err(setup)?;
     Ok(gossip)
 }
 
 /// Peers behind one relay or NAT share an address: no penalty for that.
 fn peer_score() -> PeerScoreParams {
-    PeerScoreParams { ip_colocation_factor_weight: 0.0, ..PeerScoreParams::default() }
+    PeerScoreParams {
+        ip_colocation_factor_weight: 0.0,
+        ..PeerScoreParams::default()
+    }
 }
 
 /// Invalid messages count against a peer; silence does not, because people are quiet for hours.
@@ -148,7 +158,11 @@ impl Gossip {
         if self.unjudged.len() >= MAX_UNJUDGED
             && let Some((_, oldest)) = self.unjudged.pop_first()
         {
-            gossip.report_message_validation_result(&oldest.id, &oldest.from, MessageAcceptance::Ignore);
+            gossip.report_message_validation_result(
+                &oldest.id,
+                &oldest.from,
+                MessageAcceptance::Ignore,
+            );
         }
         let token = self.next_token;
         self.next_token += 1;

@@ -24,19 +24,31 @@ pub(super) fn listen<B: NetworkBehaviour>(
         Listen::These(endpoints) => endpoints.clone(),
         Listen::Everywhere => [wildcards(Kind::Tcp)?, wildcards(Kind::Quic)?].concat(),
     };
-    endpoints.into_iter().map(|endpoint| listen_on(swarm, endpoint)).collect()
+    endpoints
+        .into_iter()
+        .map(|endpoint| listen_on(swarm, endpoint))
+        .collect()
 }
 
 fn wildcards(kind: Kind) -> Result<Vec<Endpoint>, P2pError> {
     let address = format!("all interfaces ({kind:?})");
-    common_port(kind).map_err(|why| P2pError::Listen { address, why: why.to_string() })
+    common_port(kind).map_err(|why| P2pError::Listen {
+        address,
+        why: why.to_string(),
+    })
 }
 
-fn listen_on<B: NetworkBehaviour>(swarm: &mut Swarm<B>, endpoint: Endpoint) -> Result<ListenerId, P2pError> {
+fn listen_on<B: NetworkBehaviour>(
+    swarm: &mut Swarm<B>,
+    endpoint: Endpoint,
+) -> Result<ListenerId, P2pError> {
     let address = multiaddr_of(endpoint);
     swarm
         .listen_on(address.clone())
-        .map_err(|why| P2pError::Listen { address: address.to_string(), why: why.to_string() })
+        .map_err(|why| P2pError::Listen {
+            address: address.to_string(),
+            why: why.to_string(),
+        })
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -94,8 +106,10 @@ fn port_of(socket: &Socket) -> io::Result<u16> {
 /// Whether the machine does not have the address family.
 fn is_absent(why: &io::Error) -> bool {
     use rustix::io::Errno;
-    matches!(why.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
-        || why.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+    matches!(
+        why.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+    ) || why.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
 }
 
 #[cfg(test)]

@@ -91,7 +91,13 @@ impl P2pNetwork {
         let (stop, stopped) = oneshot::channel();
 
         let transport = transport::build(&keypair, &slow_key, config.memory, &slow_stats)?;
-        let behaviour = Behaviour::new(config, &keypair, slow_key.clone(), Arc::clone(&hub), inbox_in.clone())?;
+        let behaviour = Behaviour::new(
+            config,
+            &keypair,
+            slow_key.clone(),
+            Arc::clone(&hub),
+            inbox_in.clone(),
+        )?;
         let swarm_config = libp2p::swarm::Config::with_tokio_executor()
             .with_idle_connection_timeout(IDLE_WITHIN)
             .with_max_negotiating_inbound_streams(MAX_NEGOTIATING);
@@ -149,12 +155,18 @@ impl P2pNetwork {
     fn queue(&mut self, command: Command) {
         match self.commands.try_send(command) {
             Ok(()) | Err(TrySendError::Closed(_)) => {}
-            Err(TrySendError::Full(Command::Dial { peer, .. })) if self.refused.len() < REFUSED_DIALS => {
+            Err(TrySendError::Full(Command::Dial { peer, .. }))
+                if self.refused.len() < REFUSED_DIALS =>
+            {
                 let why = "too many commands are waiting: dial again later".into();
-                self.refused.push_back(NetworkEvent::DialFailed { peer, why });
+                self.refused
+                    .push_back(NetworkEvent::DialFailed { peer, why });
             }
             Err(TrySendError::Full(_)) => {
-                self.hub.counters.dropped_commands.fetch_add(1, Ordering::Relaxed);
+                self.hub
+                    .counters
+                    .dropped_commands
+                    .fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -175,9 +187,13 @@ impl Network for P2pNetwork {
             }
             NetworkCommand::AdmitToGossip { link } => self.hub.admit(link),
             NetworkCommand::SetTopics(topics) => self.hub.set_topics(topics),
-            NetworkCommand::Dial { peer, endpoints } => self.queue(Command::Dial { peer, endpoints }),
+            NetworkCommand::Dial { peer, endpoints } => {
+                self.queue(Command::Dial { peer, endpoints })
+            }
             NetworkCommand::Publish { topic, data } => self.queue(Command::Publish { topic, data }),
-            NetworkCommand::Judge { token, verdict } => self.queue(Command::Judge { token, verdict }),
+            NetworkCommand::Judge { token, verdict } => {
+                self.queue(Command::Judge { token, verdict })
+            }
         }
     }
 

@@ -36,18 +36,24 @@ impl SlowKey {
     }
 
     pub(super) fn keypair(&self) -> identity::Keypair {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 impl std::fmt::Debug for SlowKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("SlowKey").field(&self.transport_id()).finish()
+        f.debug_tuple("SlowKey")
+            .field(&self.transport_id())
+            .finish()
     }
 }
 
 /// The key pair of an Ed25519 seed.
 pub(super) fn keypair_of(seed: &[u8; 32]) -> identity::Keypair {
     let mut copy = Zeroizing::new(*seed);
-    identity::Keypair::ed25519_from_bytes(&mut copy[..]).expect("every 32 bytes are an Ed25519 seed")
+    identity::Keypair::ed25519_from_bytes(&mut copy[..])
+        .expect("every 32 bytes are an Ed25519 seed")
 }

@@ -10,7 +10,9 @@ use std::{
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
-    swarm::{ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, ToSwarm, dummy},
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, ToSwarm, dummy,
+    },
 };
 use sovereign_protocol::link_kind::Source;
 
@@ -31,7 +33,12 @@ struct TooMany;
 
 impl SourceCap {
     pub(super) fn new(limit: u32, salt: [u8; 16]) -> Self {
-        Self { limit, salt, held: BTreeMap::new(), counts: BTreeMap::new() }
+        Self {
+            limit,
+            salt,
+            held: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        }
     }
 
     fn take(&mut self, connection: ConnectionId, source: Source) -> Result<(), ConnectionDenied> {
@@ -45,7 +52,9 @@ impl SourceCap {
     }
 
     fn give_back(&mut self, connection: ConnectionId) {
-        let Some(source) = self.held.remove(&connection) else { return };
+        let Some(source) = self.held.remove(&connection) else {
+            return;
+        };
         if let Some(count) = self.counts.get_mut(&source) {
             *count -= 1;
             if *count == 0 {
@@ -65,7 +74,10 @@ impl NetworkBehaviour for SourceCap {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.take(connection, source_of(remote, is_slow(Some(local), remote), &self.salt))
+        self.take(
+            connection,
+            source_of(remote, is_slow(Some(local), remote), &self.salt),
+        )
     }
 
     fn handle_established_inbound_connection(
@@ -117,9 +129,15 @@ mod tests {
         assert!(cap.take(id(1), Source(7)).is_ok());
         assert!(cap.take(id(2), Source(7)).is_ok());
         assert!(cap.take(id(3), Source(7)).is_err());
-        assert!(cap.take(id(4), Source(8)).is_ok(), "another source has its own places");
+        assert!(
+            cap.take(id(4), Source(8)).is_ok(),
+            "another source has its own places"
+        );
         cap.give_back(id(3));
-        assert!(cap.take(id(5), Source(7)).is_err(), "a refused connection held no place");
+        assert!(
+            cap.take(id(5), Source(7)).is_err(),
+            "a refused connection held no place"
+        );
         cap.give_back(id(1));
         cap.give_back(id(1));
         assert!(cap.take(id(6), Source(7)).is_ok());

@@ -46,9 +46,18 @@ const MAX_WHY: usize = 400;
 /// What goes down through the queue. What must not be lost is not here: frames and closings go to
 /// the link, topics and admissions to the [`Hub`].
 pub(super) enum Command {
-    Dial { peer: TransportId, endpoints: Vec<Endpoint> },
-    Publish { topic: Topic, data: Bytes },
-    Judge { token: u64, verdict: Verdict },
+    Dial {
+        peer: TransportId,
+        endpoints: Vec<Endpoint>,
+    },
+    Publish {
+        topic: Topic,
+        data: Bytes,
+    },
+    Judge {
+        token: u64,
+        verdict: Verdict,
+    },
 }
 
 /// See the module.
@@ -107,7 +116,9 @@ impl Task {
 
     fn grant_wishes(&mut self) {
         let wishes = self.hub.take_wishes();
-        let Some(gate) = self.swarm.behaviour_mut().gossip.as_mut() else { return };
+        let Some(gate) = self.swarm.behaviour_mut().gossip.as_mut() else {
+            return;
+        };
         if let Some(topics) = wishes.topics {
             self.gossip.set_topics(gate.inner_mut(), topics);
         }
@@ -141,7 +152,13 @@ impl Task {
         let options = DialOpts::peer_id(peer_id)
             // Several links to one peer are wanted; the node decides how many.
             .condition(PeerCondition::Always)
-            .addresses(endpoints.into_iter().take(MAX_ENDPOINTS).map(multiaddr_of).collect())
+            .addresses(
+                endpoints
+                    .into_iter()
+                    .take(MAX_ENDPOINTS)
+                    .map(multiaddr_of)
+                    .collect(),
+            )
             .override_dial_concurrency_factor(DIAL_TOGETHER)
             // From the listening port, two dials to one address would be the same connection.
             .allocate_new_port()
@@ -152,7 +169,8 @@ impl Task {
     }
 
     fn dial_failed(&mut self, peer: TransportId, why: String) {
-        self.pending.push_back(NetworkEvent::DialFailed { peer, why });
+        self.pending
+            .push_back(NetworkEvent::DialFailed { peer, why });
     }
 
     fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -165,22 +183,38 @@ impl Task {
                 message,
             })) => self.gossiped(propagation_source, message_id, message),
             SwarmEvent::NewListenAddr { address, .. } => {
-                self.pending.extend(endpoint_of(&address).map(NetworkEvent::Listening));
+                self.pending
+                    .extend(endpoint_of(&address).map(NetworkEvent::Listening));
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
-                self.pending.extend(endpoint_of(&address).map(NetworkEvent::NotListening));
+                self.pending
+                    .extend(endpoint_of(&address).map(NetworkEvent::NotListening));
             }
             SwarmEvent::ListenerClosed { addresses, .. } => {
-                self.pending.extend(addresses.iter().filter_map(endpoint_of).map(NetworkEvent::NotListening));
+                self.pending.extend(
+                    addresses
+                        .iter()
+                        .filter_map(endpoint_of)
+                        .map(NetworkEvent::NotListening),
+                );
             }
-            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a listener has trouble"),
-            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer_id), error, .. } => {
+            SwarmEvent::ListenerError { error, .. } => {
+                tracing::warn!(%error, "a listener has trouble")
+            }
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer_id),
+                error,
+                ..
+            } => {
                 if let Some(peer) = super::transport_id_of(&peer_id) {
                     self.dial_failed(peer, explain(&error));
                 }
             }
             SwarmEvent::IncomingConnectionError { error, .. } => {
-                self.hub.counters.refused_incoming.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.hub
+                    .counters
+                    .refused_incoming
+                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 tracing::debug!(%error, "an incoming connection failed");
             }
             _ => {}
@@ -189,7 +223,10 @@ impl Task {
 
     fn gone(&mut self, Gone { link, reason }: Gone) {
         if link.is_up() {
-            self.pending.push_back(NetworkEvent::Down { link: link.id, reason });
+            self.pending.push_back(NetworkEvent::Down {
+                link: link.id,
+                reason,
+            });
             return;
         }
         if link.role == Role::Dialer {
@@ -201,12 +238,17 @@ impl Task {
             self.dial_failed(link.peer, why);
         }
         if reason == DownReason::Unsupported {
-            self.pending.push_back(NetworkEvent::Down { link: link.id, reason });
+            self.pending.push_back(NetworkEvent::Down {
+                link: link.id,
+                reason,
+            });
         }
     }
 
     fn pinged(&mut self, event: ping::Event) {
-        let Some(link) = self.swarm.behaviour().link.of(event.connection) else { return };
+        let Some(link) = self.swarm.behaviour().link.of(event.connection) else {
+            return;
+        };
         match event.result {
             Ok(time) if link.is_up() => {
                 let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
@@ -220,9 +262,15 @@ impl Task {
     }
 
     fn gossiped(&mut self, from: PeerId, id: gossipsub::MessageId, message: gossipsub::Message) {
-        let Some(gate) = self.swarm.behaviour_mut().gossip.as_mut() else { return };
+        let Some(gate) = self.swarm.behaviour_mut().gossip.as_mut() else {
+            return;
+        };
         if let Some((token, topic)) = self.gossip.arrived(gate.inner_mut(), id, from, &message) {
-            self.pending.push_back(NetworkEvent::Gossip { token, topic, data: message.data.into() });
+            self.pending.push_back(NetworkEvent::Gossip {
+                token,
+                topic,
+                data: message.data.into(),
+            });
         }
     }
 }
@@ -237,7 +285,10 @@ fn explain(why: &DialError) -> String {
         other => other.to_string(),
     };
     if text.len() > MAX_WHY {
-        let end = (0..=MAX_WHY).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        let end = (0..=MAX_WHY)
+            .rev()
+            .find(|end| text.is_char_boundary(*end))
+            .unwrap_or(0);
         text.truncate(end);
     }
     text

@@ -16,8 +16,8 @@ use libp2p::{
     swarm::{
         ConnectionHandler, ConnectionHandlerEvent, StreamUpgradeError, SubstreamProtocol,
         handler::{
-            ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound, InboundUpgradeSend,
-            ListenUpgradeError, UpgradeInfoSend,
+            ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound,
+            InboundUpgradeSend, ListenUpgradeError, UpgradeInfoSend,
         },
     },
 };
@@ -74,11 +74,21 @@ pub(in super::super) struct Attempt<H: ConnectionHandler> {
 
 impl<H: ConnectionHandler> GateHandler<H> {
     pub(super) fn shut(watch: Watch) -> Self {
-        Self { inner: None, watch, told_protocols: false, remote_open: false, held: Vec::new(), again: VecDeque::new() }
+        Self {
+            inner: None,
+            watch,
+            told_protocols: false,
+            remote_open: false,
+            held: Vec::new(),
+            again: VecDeque::new(),
+        }
     }
 
     pub(super) fn open(handler: H, watch: Watch) -> Self {
-        Self { inner: Some(Box::new(handler)), ..Self::shut(watch) }
+        Self {
+            inner: Some(Box::new(handler)),
+            ..Self::shut(watch)
+        }
     }
 
     /// Keeps a refused attempt back, if the refusal may only mean that the other gate was shut.
@@ -109,7 +119,10 @@ where
 
     fn listen_protocol(&self) -> SubstreamProtocol<Self::InboundProtocol, Self::InboundOpenInfo> {
         match &self.inner {
-            Some(inner) => inner.listen_protocol().map_upgrade(|upgrade| IfOpen(Some(upgrade))).map_info(Some),
+            Some(inner) => inner
+                .listen_protocol()
+                .map_upgrade(|upgrade| IfOpen(Some(upgrade)))
+                .map_info(Some),
             None => SubstreamProtocol::new(IfOpen(None), None),
         }
     }
@@ -122,11 +135,21 @@ where
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, Self::OutboundOpenInfo, Self::ToBehaviour>> {
-        let Some(inner) = &mut self.inner else { return Poll::Pending };
+    ) -> Poll<
+        ConnectionHandlerEvent<Self::OutboundProtocol, Self::OutboundOpenInfo, Self::ToBehaviour>,
+    > {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Pending;
+        };
         let remote_was_open = self.remote_open;
         if let Some(attempt) = self.again.pop_front() {
-            let protocol = SubstreamProtocol::new(attempt.protocol.clone(), Attempt { remote_was_open: true, ..attempt });
+            let protocol = SubstreamProtocol::new(
+                attempt.protocol.clone(),
+                Attempt {
+                    remote_was_open: true,
+                    ..attempt
+                },
+            );
             let timeout = protocol.info().timeout;
             let protocol = protocol.with_timeout(timeout);
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
@@ -135,12 +158,21 @@ where
             ConnectionHandlerEvent::OutboundSubstreamRequest { protocol } => {
                 let timeout = *protocol.timeout();
                 let (protocol, info) = protocol.into_upgrade();
-                let attempt = Attempt { protocol: protocol.clone(), info, timeout, remote_was_open };
+                let attempt = Attempt {
+                    protocol: protocol.clone(),
+                    info,
+                    timeout,
+                    remote_was_open,
+                };
                 let protocol = SubstreamProtocol::new(protocol, attempt).with_timeout(timeout);
                 ConnectionHandlerEvent::OutboundSubstreamRequest { protocol }
             }
-            ConnectionHandlerEvent::NotifyBehaviour(event) => ConnectionHandlerEvent::NotifyBehaviour(event),
-            ConnectionHandlerEvent::ReportRemoteProtocols(support) => ConnectionHandlerEvent::ReportRemoteProtocols(support),
+            ConnectionHandlerEvent::NotifyBehaviour(event) => {
+                ConnectionHandlerEvent::NotifyBehaviour(event)
+            }
+            ConnectionHandlerEvent::ReportRemoteProtocols(support) => {
+                ConnectionHandlerEvent::ReportRemoteProtocols(support)
+            }
             _ => {
                 // A kind of event that later versions may add: ask for the next one.
                 cx.waker().wake_by_ref();
@@ -151,7 +183,9 @@ where
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Option<Self::ToBehaviour>> {
-        self.inner.as_mut().map_or(Poll::Ready(None), |inner| inner.poll_close(cx))
+        self.inner
+            .as_mut()
+            .map_or(Poll::Ready(None), |inner| inner.poll_close(cx))
     }
 
     fn on_behaviour_event(&mut self, event: GateEvent<H>) {
@@ -173,14 +207,21 @@ where
         >,
     ) {
         let event = match event {
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol, info: Some(info) }) => {
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
+                protocol,
+                info: Some(info),
+            }) => {
                 self.remote_open = true;
                 self.again.extend(self.held.drain(..));
                 ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol, info })
             }
-            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol, info }) => {
-                ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol, info: info.info })
-            }
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol,
+                info,
+            }) => ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol,
+                info: info.info,
+            }),
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
                 let info = match &error {
                     StreamUpgradeError::NegotiationFailed => match self.keep(info) {
@@ -191,17 +232,22 @@ where
                 };
                 ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error })
             }
-            ConnectionEvent::ListenUpgradeError(ListenUpgradeError { info: Some(info), error }) => {
-                ConnectionEvent::ListenUpgradeError(ListenUpgradeError { info, error })
-            }
+            ConnectionEvent::ListenUpgradeError(ListenUpgradeError {
+                info: Some(info),
+                error,
+            }) => ConnectionEvent::ListenUpgradeError(ListenUpgradeError { info, error }),
             ConnectionEvent::LocalProtocolsChange(change) => {
-                if self.watch == Watch::HideProtocolChanges && std::mem::replace(&mut self.told_protocols, true) {
+                if self.watch == Watch::HideProtocolChanges
+                    && std::mem::replace(&mut self.told_protocols, true)
+                {
                     return;
                 }
                 ConnectionEvent::LocalProtocolsChange(change)
             }
             ConnectionEvent::AddressChange(change) => ConnectionEvent::AddressChange(change),
-            ConnectionEvent::RemoteProtocolsChange(change) => ConnectionEvent::RemoteProtocolsChange(change),
+            ConnectionEvent::RemoteProtocolsChange(change) => {
+                ConnectionEvent::RemoteProtocolsChange(change)
+            }
             _ => return,
         };
         if let Some(inner) = &mut self.inner {
@@ -218,7 +264,11 @@ impl<U: InboundUpgradeSend> UpgradeInfoSend for IfOpen<U> {
     type InfoIter = std::iter::Flatten<std::option::IntoIter<U::InfoIter>>;
 
     fn protocol_info(&self) -> Self::InfoIter {
-        self.0.as_ref().map(UpgradeInfoSend::protocol_info).into_iter().flatten()
+        self.0
+            .as_ref()
+            .map(UpgradeInfoSend::protocol_info)
+            .into_iter()
+            .flatten()
     }
 }
 

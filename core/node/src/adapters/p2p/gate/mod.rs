@@ -17,8 +17,8 @@ use libp2p::{
     Multiaddr, PeerId,
     core::{ConnectedPoint, Endpoint, transport::PortUse},
     swarm::{
-        CloseConnection, ConnectionDenied, ConnectionHandler, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler,
-        THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+        CloseConnection, ConnectionDenied, ConnectionHandler, ConnectionId, FromSwarm,
+        NetworkBehaviour, NotifyHandler, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
         behaviour::{ConnectionClosed, ConnectionEstablished},
     },
 };
@@ -62,8 +62,19 @@ impl<B: NetworkBehaviour> Gate<B> {
     }
 
     fn new(inner: B, late: bool) -> Self {
-        let watch = if late { Watch::RetryRefused } else { Watch::HideProtocolChanges };
-        Self { inner, late, watch, wide: BTreeMap::new(), events: VecDeque::new(), waker: None }
+        let watch = if late {
+            Watch::RetryRefused
+        } else {
+            Watch::HideProtocolChanges
+        };
+        Self {
+            inner,
+            late,
+            watch,
+            wide: BTreeMap::new(),
+            events: VecDeque::new(),
+            waker: None,
+        }
     }
 
     /// The behaviour behind the gate.
@@ -74,28 +85,50 @@ impl<B: NetworkBehaviour> Gate<B> {
     /// Tells the inner behaviour of a connection, from now on. A slow or unknown connection stays
     /// outside.
     pub(super) fn admit(&mut self, connection: ConnectionId) {
-        let Some(Wide { peer, point, open: false }) = self.wide.get(&connection) else { return };
+        let Some(Wide {
+            peer,
+            point,
+            open: false,
+        }) = self.wide.get(&connection)
+        else {
+            return;
+        };
         let (peer, point) = (*peer, point.clone());
         let made = match &point {
-            ConnectedPoint::Dialer { address, role_override, port_use } => self
-                .inner
-                .handle_established_outbound_connection(connection, peer, address, *role_override, *port_use),
-            ConnectedPoint::Listener { local_addr, send_back_addr } => {
-                self.inner.handle_established_inbound_connection(connection, peer, local_addr, send_back_addr)
-            }
+            ConnectedPoint::Dialer {
+                address,
+                role_override,
+                port_use,
+            } => self.inner.handle_established_outbound_connection(
+                connection,
+                peer,
+                address,
+                *role_override,
+                *port_use,
+            ),
+            ConnectedPoint::Listener {
+                local_addr,
+                send_back_addr,
+            } => self.inner.handle_established_inbound_connection(
+                connection,
+                peer,
+                local_addr,
+                send_back_addr,
+            ),
         };
         let Ok(handler) = made else { return };
         let other_established = self.known(peer);
         if let Some(wide) = self.wide.get_mut(&connection) {
             wide.open = true;
         }
-        self.inner.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
-            peer_id: peer,
-            connection_id: connection,
-            endpoint: &point,
-            failed_addresses: &[],
-            other_established,
-        }));
+        self.inner
+            .on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                peer_id: peer,
+                connection_id: connection,
+                endpoint: &point,
+                failed_addresses: &[],
+                other_established,
+            }));
         self.events.push_back(ToSwarm::NotifyHandler {
             peer_id: peer,
             handler: NotifyHandler::One(connection),
@@ -112,7 +145,10 @@ impl<B: NetworkBehaviour> Gate<B> {
     }
 
     fn known_ids(&self, peer: PeerId) -> impl Iterator<Item = ConnectionId> {
-        self.wide.iter().filter(move |(_, wide)| wide.open && wide.peer == peer).map(|(id, _)| *id)
+        self.wide
+            .iter()
+            .filter(move |(_, wide)| wide.open && wide.peer == peer)
+            .map(|(id, _)| *id)
     }
 
     fn is_open(&self, connection: ConnectionId) -> bool {
@@ -125,18 +161,35 @@ impl<B: NetworkBehaviour> Gate<B> {
         }
         let other_established = self.known(event.peer_id);
         let open = !self.late;
-        self.wide.insert(event.connection_id, Wide { peer: event.peer_id, point: event.endpoint.clone(), open });
+        self.wide.insert(
+            event.connection_id,
+            Wide {
+                peer: event.peer_id,
+                point: event.endpoint.clone(),
+                open,
+            },
+        );
         if open {
             self.inner
-                .on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished { other_established, ..event }));
+                .on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+                    other_established,
+                    ..event
+                }));
         }
     }
 
     fn closed(&mut self, event: ConnectionClosed<'_>) {
-        if self.wide.remove(&event.connection_id).is_some_and(|wide| wide.open) {
+        if self
+            .wide
+            .remove(&event.connection_id)
+            .is_some_and(|wide| wide.open)
+        {
             let remaining_established = self.known(event.peer_id);
             self.inner
-                .on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed { remaining_established, ..event }));
+                .on_swarm_event(FromSwarm::ConnectionClosed(ConnectionClosed {
+                    remaining_established,
+                    ..event
+                }));
         }
     }
 
@@ -144,22 +197,40 @@ impl<B: NetworkBehaviour> Gate<B> {
     fn filter(&mut self, event: ToSwarm<B::ToSwarm, THandlerInEvent<B>>) -> Option<Event<B>> {
         match event {
             ToSwarm::GenerateEvent(event) => Some(ToSwarm::GenerateEvent(event)),
-            ToSwarm::NotifyHandler { peer_id, handler, event } => {
+            ToSwarm::NotifyHandler {
+                peer_id,
+                handler,
+                event,
+            } => {
                 let connection = match handler {
-                    NotifyHandler::One(connection) => Some(connection).filter(|id| self.is_open(*id)),
+                    NotifyHandler::One(connection) => {
+                        Some(connection).filter(|id| self.is_open(*id))
+                    }
                     NotifyHandler::Any => self.known_ids(peer_id).next(),
                 }?;
                 let handler = NotifyHandler::One(connection);
-                Some(ToSwarm::NotifyHandler { peer_id, handler, event: GateEvent::Inner(event) })
+                Some(ToSwarm::NotifyHandler {
+                    peer_id,
+                    handler,
+                    event: GateEvent::Inner(event),
+                })
             }
-            ToSwarm::CloseConnection { peer_id, connection } => {
+            ToSwarm::CloseConnection {
+                peer_id,
+                connection,
+            } => {
                 let ids: Vec<_> = match connection {
-                    CloseConnection::One(connection) => Some(connection).filter(|id| self.is_open(*id)).into_iter().collect(),
+                    CloseConnection::One(connection) => Some(connection)
+                        .filter(|id| self.is_open(*id))
+                        .into_iter()
+                        .collect(),
                     CloseConnection::All => self.known_ids(peer_id).collect(),
                 };
-                self.events.extend(
-                    ids.into_iter().map(|id| ToSwarm::CloseConnection { peer_id, connection: CloseConnection::One(id) }),
-                );
+                self.events
+                    .extend(ids.into_iter().map(|id| ToSwarm::CloseConnection {
+                        peer_id,
+                        connection: CloseConnection::One(id),
+                    }));
                 None
             }
             _ => None,
@@ -185,7 +256,9 @@ where
         if self.late || is_slow(Some(local), remote) {
             return Ok(GateHandler::shut(self.watch));
         }
-        let handler = self.inner.handle_established_inbound_connection(connection, peer, local, remote)?;
+        let handler = self
+            .inner
+            .handle_established_inbound_connection(connection, peer, local, remote)?;
         Ok(GateHandler::open(handler, self.watch))
     }
 
@@ -200,8 +273,13 @@ where
         if self.late || is_slow_address(address) {
             return Ok(GateHandler::shut(self.watch));
         }
-        let handler =
-            self.inner.handle_established_outbound_connection(connection, peer, address, role_override, port_use)?;
+        let handler = self.inner.handle_established_outbound_connection(
+            connection,
+            peer,
+            address,
+            role_override,
+            port_use,
+        )?;
         Ok(GateHandler::open(handler, self.watch))
     }
 
@@ -217,20 +295,30 @@ where
                     }
                 }
             }
-            FromSwarm::ListenFailure(failure) if is_slow(Some(failure.local_addr), failure.send_back_addr) => {}
+            FromSwarm::ListenFailure(failure)
+                if is_slow(Some(failure.local_addr), failure.send_back_addr) => {}
             FromSwarm::NewListenAddr(new) if is_slow_address(new.addr) => {}
             FromSwarm::ExpiredListenAddr(expired) if is_slow_address(expired.addr) => {}
             other => self.inner.on_swarm_event(other),
         }
     }
 
-    fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
+    fn on_connection_handler_event(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        event: THandlerOutEvent<Self>,
+    ) {
         if self.is_open(connection) {
-            self.inner.on_connection_handler_event(peer, connection, event);
+            self.inner
+                .on_connection_handler_event(peer, connection, event);
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         loop {
             // A handler is opened before it gets the inner behaviour's events.
             if let Some(event) = self.events.pop_front() {
@@ -250,3 +338,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

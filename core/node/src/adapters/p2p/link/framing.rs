@@ -30,7 +30,11 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub(super) fn new() -> Self {
-        Self { buffer: vec![0; READ_BUFFER].into(), start: 0, end: 0 }
+        Self {
+            buffer: vec![0; READ_BUFFER].into(),
+            start: 0,
+            end: 0,
+        }
     }
 
     /// Room for the next read; never empty after [`Decoder::next_frame`] returned `Ok(None)`.
@@ -56,12 +60,16 @@ impl Decoder {
     /// The next whole frame, if it is there.
     pub(super) fn next_frame(&mut self) -> Result<Option<Bytes>, BadLength> {
         let unread = &self.buffer[self.start..self.end];
-        let [high, low, rest @ ..] = unread else { return Ok(None) };
+        let [high, low, rest @ ..] = unread else {
+            return Ok(None);
+        };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         if !(1..=MAX_FRAME).contains(&length) {
             return Err(BadLength);
         }
-        let Some(frame) = rest.get(..length) else { return Ok(None) };
+        let Some(frame) = rest.get(..length) else {
+            return Ok(None);
+        };
         let frame = Bytes::copy_from_slice(frame);
         self.start += PREFIX + length;
         Ok(Some(frame))
@@ -74,7 +82,11 @@ mod tests {
 
     use super::*;
 
-    fn read_all(decoder: &mut Decoder, mut input: &[u8], step: usize) -> Result<Vec<Bytes>, BadLength> {
+    fn read_all(
+        decoder: &mut Decoder,
+        mut input: &[u8],
+        step: usize,
+    ) -> Result<Vec<Bytes>, BadLength> {
         let mut frames = Vec::new();
         loop {
             while let Some(frame) = decoder.next_frame()? {
@@ -84,7 +96,10 @@ mod tests {
                 return Ok(frames);
             }
             let space = decoder.space();
-            assert!(!space.is_empty(), "the buffer always has room for the rest of a frame");
+            assert!(
+                !space.is_empty(),
+                "the buffer always has room for the rest of a frame"
+            );
             let count = step.clamp(1, space.len()).min(input.len());
             space[..count].copy_from_slice(&input[..count]);
             decoder.filled(count);
@@ -100,7 +115,10 @@ mod tests {
         let mut largest = BytesMut::new();
         encode(&[7; MAX_FRAME], &mut largest);
         assert_eq!(largest.len(), 1026);
-        assert_eq!(read_all(&mut Decoder::new(), &largest, 9999).unwrap()[0].len(), 1024);
+        assert_eq!(
+            read_all(&mut Decoder::new(), &largest, 9999).unwrap()[0].len(),
+            1024
+        );
     }
 
     proptest! {

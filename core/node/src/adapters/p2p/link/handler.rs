@@ -18,7 +18,8 @@ use libp2p::{
     Stream, StreamProtocol,
     core::upgrade::ReadyUpgrade,
     swarm::{
-        ConnectionHandler, ConnectionHandlerEvent, StreamUpgradeError, SubstreamProtocol, handler::ConnectionEvent,
+        ConnectionHandler, ConnectionHandlerEvent, StreamUpgradeError, SubstreamProtocol,
+        handler::ConnectionEvent,
     },
 };
 use sovereign_protocol::link_kind::Role;
@@ -97,7 +98,10 @@ impl Handler {
     }
 
     fn unsupported(&self) {
-        self.hub.counters.unsupported.fetch_add(1, Ordering::Relaxed);
+        self.hub
+            .counters
+            .unsupported
+            .fetch_add(1, Ordering::Relaxed);
         self.link.close(DownReason::Unsupported);
     }
 
@@ -111,7 +115,10 @@ impl Handler {
             return self.opened(stream);
         }
         drop(stream);
-        self.hub.counters.refused_substreams.fetch_add(1, Ordering::Relaxed);
+        self.hub
+            .counters
+            .refused_substreams
+            .fetch_add(1, Ordering::Relaxed);
         self.surplus += 1;
         if self.surplus > MAX_SURPLUS {
             self.malformed();
@@ -124,10 +131,13 @@ impl Handler {
             match self.inbox.poll_reserve(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) => {
-                    let event = self.inward.pop_front().unwrap_or_else(|| NetworkEvent::Sent {
-                        link: self.link.id,
-                        bytes: std::mem::take(&mut self.sent),
-                    });
+                    let event = self
+                        .inward
+                        .pop_front()
+                        .unwrap_or_else(|| NetworkEvent::Sent {
+                            link: self.link.id,
+                            bytes: std::mem::take(&mut self.sent),
+                        });
                     // The slot is reserved: this fails only when nobody listens any more.
                     let _ = self.inbox.send_item(event);
                 }
@@ -143,7 +153,9 @@ impl Handler {
 
     /// Writes until the queue is empty and flushed (`Ready`) or the substream is busy (`Pending`).
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(stream) = &mut self.stream else { return Poll::Pending };
+        let Some(stream) = &mut self.stream else {
+            return Poll::Pending;
+        };
         let mut stream = Pin::new(stream);
         loop {
             let step = if !self.outward.is_empty() {
@@ -188,7 +200,9 @@ impl Handler {
     /// waits for the other end's: a connection that is closed earlier takes unread bytes with it.
     fn say_goodbye(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.write(cx));
-        let Some(stream) = &mut self.stream else { return Poll::Ready(()) };
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(());
+        };
         let mut stream = Pin::new(stream);
         if ready!(stream.as_mut().poll_close(cx)).is_err() || self.link.slow {
             // A radio link has no half-close, and hands over what it took before it ends.
@@ -206,12 +220,17 @@ impl Handler {
                 self.frame_by = None;
                 return;
             }
-            let Some(stream) = &mut self.stream else { return };
+            let Some(stream) = &mut self.stream else {
+                return;
+            };
             match self.decoder.next_frame() {
                 Err(_) => return self.malformed(),
                 Ok(Some(frame)) => {
                     self.frame_by = None;
-                    self.inward.push_back(NetworkEvent::Frame { link: self.link.id, frame });
+                    self.inward.push_back(NetworkEvent::Frame {
+                        link: self.link.id,
+                        frame,
+                    });
                     continue;
                 }
                 Ok(None) => {}
@@ -219,9 +238,13 @@ impl Handler {
             match Pin::new(stream).poll_read(cx, self.decoder.space()) {
                 Poll::Ready(Ok(0)) => return self.link.close(DownReason::Remote),
                 Poll::Ready(Ok(count)) => self.decoder.filled(count),
-                Poll::Ready(Err(error)) => return self.link.close(DownReason::Broken(error.to_string())),
+                Poll::Ready(Err(error)) => {
+                    return self.link.close(DownReason::Broken(error.to_string()));
+                }
                 Poll::Pending if self.decoder.has_partial() => {
-                    let by = self.frame_by.get_or_insert_with(|| Box::pin(sleep(FRAME_WITHIN)));
+                    let by = self
+                        .frame_by
+                        .get_or_insert_with(|| Box::pin(sleep(FRAME_WITHIN)));
                     if by.as_mut().poll(cx).is_ready() {
                         self.malformed();
                     }
@@ -255,7 +278,8 @@ impl ConnectionHandler for Handler {
         }
         if self.link.role == Role::Dialer && !self.requested {
             self.requested = true;
-            let protocol = SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), ()).with_timeout(OPEN_WITHIN);
+            let protocol =
+                SubstreamProtocol::new(ReadyUpgrade::new(PROTOCOL), ()).with_timeout(OPEN_WITHIN);
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
         }
         if self.link.register(cx.waker()).is_none() {
@@ -271,7 +295,9 @@ impl ConnectionHandler for Handler {
         if let Some(reason) = self.link.closing() {
             // Said now: once the connection closes, nothing moves its bytes any more.
             if reason == DownReason::Local && self.stream.is_some() {
-                let by = self.close_by.get_or_insert_with(|| Box::pin(sleep(CLOSE_WITHIN)));
+                let by = self
+                    .close_by
+                    .get_or_insert_with(|| Box::pin(sleep(CLOSE_WITHIN)));
                 if by.as_mut().poll(cx).is_pending() && self.say_goodbye(cx).is_pending() {
                     return Poll::Pending;
                 }
@@ -292,13 +318,24 @@ impl ConnectionHandler for Handler {
         match event {}
     }
 
-    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>) {
+    fn on_connection_event(
+        &mut self,
+        event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>,
+    ) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(negotiated) => self.accepted(negotiated.protocol),
-            ConnectionEvent::FullyNegotiatedOutbound(negotiated) => self.opened(negotiated.protocol),
+            ConnectionEvent::FullyNegotiatedInbound(negotiated) => {
+                self.accepted(negotiated.protocol)
+            }
+            ConnectionEvent::FullyNegotiatedOutbound(negotiated) => {
+                self.opened(negotiated.protocol)
+            }
             ConnectionEvent::DialUpgradeError(error) => match error.error {
-                StreamUpgradeError::Io(error) => self.link.close(DownReason::Broken(error.to_string())),
-                StreamUpgradeError::Timeout | StreamUpgradeError::NegotiationFailed | StreamUpgradeError::Apply(_) => {
+                StreamUpgradeError::Io(error) => {
+                    self.link.close(DownReason::Broken(error.to_string()))
+                }
+                StreamUpgradeError::Timeout
+                | StreamUpgradeError::NegotiationFailed
+                | StreamUpgradeError::Apply(_) => {
                     self.unsupported();
                 }
             },

@@ -16,7 +16,8 @@ use libp2p::{
     Multiaddr, PeerId, StreamProtocol,
     core::{Endpoint as CoreEndpoint, transport::PortUse},
     swarm::{
-        CloseConnection, ConnectionDenied, ConnectionError, ConnectionId, FromSwarm, NetworkBehaviour, THandler, ToSwarm,
+        CloseConnection, ConnectionDenied, ConnectionError, ConnectionId, FromSwarm,
+        NetworkBehaviour, THandler, ToSwarm,
     },
 };
 use sovereign_protocol::link_kind::Role;
@@ -73,7 +74,16 @@ impl Behaviour {
         own: PeerId,
         slow_key: SlowKey,
     ) -> Self {
-        Self { hub, inbox, source_salt, own, slow_key, links: BTreeMap::new(), events: VecDeque::new(), waker: None }
+        Self {
+            hub,
+            inbox,
+            source_salt,
+            own,
+            slow_key,
+            links: BTreeMap::new(),
+            events: VecDeque::new(),
+            waker: None,
+        }
     }
 
     /// The link over a connection.
@@ -89,7 +99,8 @@ impl Behaviour {
         local: Option<&Multiaddr>,
         remote: &Multiaddr,
     ) -> Result<Handler, ConnectionDenied> {
-        let peer = transport_id_of(&peer_id).ok_or_else(|| ConnectionDenied::new(Refused::KeyType))?;
+        let peer =
+            transport_id_of(&peer_id).ok_or_else(|| ConnectionDenied::new(Refused::KeyType))?;
         if peer_id == self.own || peer_id == self.slow_key.peer_id() {
             return Err(ConnectionDenied::new(Refused::Myself));
         }
@@ -104,7 +115,11 @@ impl Behaviour {
             slow,
         });
         self.links.insert(connection, Arc::clone(&link));
-        Ok(Handler::new(link, Arc::clone(&self.hub), PollSender::new(self.inbox.clone())))
+        Ok(Handler::new(
+            link,
+            Arc::clone(&self.hub),
+            PollSender::new(self.inbox.clone()),
+        ))
     }
 
     fn forget(&mut self, connection: ConnectionId) -> Option<Arc<Link>> {
@@ -161,9 +176,17 @@ impl NetworkBehaviour for Behaviour {
         }
     }
 
-    fn on_connection_handler_event(&mut self, peer_id: PeerId, connection: ConnectionId, event: handler::Close) {
+    fn on_connection_handler_event(
+        &mut self,
+        peer_id: PeerId,
+        connection: ConnectionId,
+        event: handler::Close,
+    ) {
         let handler::Close = event;
-        self.push(ToSwarm::CloseConnection { peer_id, connection: CloseConnection::One(connection) });
+        self.push(ToSwarm::CloseConnection {
+            peer_id,
+            connection: CloseConnection::One(connection),
+        });
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Gone, Infallible>> {

@@ -58,8 +58,26 @@ struct State {
 
 impl Link {
     pub(in super::super) fn new(facts: Facts, id: LinkId) -> Self {
-        let Facts { connection, peer, role, medium, source, endpoint, slow } = facts;
-        Self { id, connection, peer, role, medium, source, endpoint, slow, state: Mutex::default() }
+        let Facts {
+            connection,
+            peer,
+            role,
+            medium,
+            source,
+            endpoint,
+            slow,
+        } = facts;
+        Self {
+            id,
+            connection,
+            peer,
+            role,
+            medium,
+            source,
+            endpoint,
+            slow,
+            state: Mutex::default(),
+        }
     }
 
     /// Queues a frame. A frame that breaks the port's contract (empty, above 1 KiB, or above the
@@ -72,7 +90,9 @@ impl Link {
         }
         if frame.is_empty() || frame.len() > MAX_FRAME || state.bytes + frame.len() > bound {
             counters.overflows.fetch_add(1, Ordering::Relaxed);
-            state.closing = Some(DownReason::Broken("more was queued than the link may hold".into()));
+            state.closing = Some(DownReason::Broken(
+                "more was queued than the link may hold".into(),
+            ));
         } else {
             state.bytes += frame.len();
             state.queue.push_back(frame);

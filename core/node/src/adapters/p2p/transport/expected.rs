@@ -31,7 +31,11 @@ impl Transport for Expected {
     type ListenerUpgrade = <Inner as Transport>::ListenerUpgrade;
     type Dial = BoxFuture<'static, io::Result<Output>>;
 
-    fn listen_on(&mut self, id: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
+    fn listen_on(
+        &mut self,
+        id: ListenerId,
+        address: Multiaddr,
+    ) -> Result<(), TransportError<io::Error>> {
         self.0.listen_on(id, address)
     }
 
@@ -39,8 +43,18 @@ impl Transport for Expected {
         self.0.remove_listener(id)
     }
 
-    fn dial(&mut self, address: Multiaddr, options: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
-        let expected = address.iter().find_map(|part| if let Protocol::P2p(peer) = part { Some(peer) } else { None });
+    fn dial(
+        &mut self,
+        address: Multiaddr,
+        options: DialOpts,
+    ) -> Result<Self::Dial, TransportError<io::Error>> {
+        let expected = address.iter().find_map(|part| {
+            if let Protocol::P2p(peer) = part {
+                Some(peer)
+            } else {
+                None
+            }
+        });
         let dial = self.0.dial(address, options)?;
         Ok(async move {
             let (peer, muxer) = dial.await?;
@@ -48,7 +62,10 @@ impl Transport for Expected {
                 Some(expected) if expected != peer => {
                     // A polite end, so that the other side does not keep a dead connection.
                     let _ = muxer.close().now_or_never();
-                    Err(io::Error::new(io::ErrorKind::PermissionDenied, "another peer answered"))
+                    Err(io::Error::new(
+                        io::ErrorKind::PermissionDenied,
+                        "another peer answered",
+                    ))
                 }
                 _ => Ok((peer, muxer)),
             }
@@ -56,7 +73,10 @@ impl Transport for Expected {
         .boxed())
     }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
         Pin::new(&mut self.0).poll(cx)
     }
 }

@@ -30,7 +30,11 @@ impl Transport for LinkLocalTcp {
     type ListenerUpgrade = Ready<io::Result<Self::Output>>;
     type Dial = BoxFuture<'static, io::Result<Self::Output>>;
 
-    fn listen_on(&mut self, _: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
+    fn listen_on(
+        &mut self,
+        _: ListenerId,
+        address: Multiaddr,
+    ) -> Result<(), TransportError<io::Error>> {
         Err(TransportError::MultiaddrNotSupported(address))
     }
 
@@ -38,8 +42,14 @@ impl Transport for LinkLocalTcp {
         false
     }
 
-    fn dial(&mut self, address: Multiaddr, _: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
-        let Some(at) = scoped(&address) else { return Err(TransportError::MultiaddrNotSupported(address)) };
+    fn dial(
+        &mut self,
+        address: Multiaddr,
+        _: DialOpts,
+    ) -> Result<Self::Dial, TransportError<io::Error>> {
+        let Some(at) = scoped(&address) else {
+            return Err(TransportError::MultiaddrNotSupported(address));
+        };
         Ok(async move {
             // The scope travels in `sin6_scope_id`: the kernel picks the interface by it.
             let stream = TcpStream::connect(at).await?;
@@ -49,7 +59,10 @@ impl Transport for LinkLocalTcp {
         .boxed())
     }
 
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
+    fn poll(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
         Poll::Pending
     }
 }

@@ -22,7 +22,11 @@ pub(super) struct MemoryHalf {
 
 impl MemoryHalf {
     pub(super) fn new(slow: bool) -> Self {
-        Self { slow, inner: MemoryTransport::new(), ids: Vec::new() }
+        Self {
+            slow,
+            inner: MemoryTransport::new(),
+            ids: Vec::new(),
+        }
     }
 }
 
@@ -34,7 +38,11 @@ impl Transport for MemoryHalf {
     type ListenerUpgrade = <MemoryTransport as Transport>::ListenerUpgrade;
     type Dial = <MemoryTransport as Transport>::Dial;
 
-    fn listen_on(&mut self, id: ListenerId, address: Multiaddr) -> Result<(), TransportError<Error>> {
+    fn listen_on(
+        &mut self,
+        id: ListenerId,
+        address: Multiaddr,
+    ) -> Result<(), TransportError<Error>> {
         if is_slow_address(&address) != self.slow {
             return Err(TransportError::MultiaddrNotSupported(address));
         }
@@ -48,14 +56,21 @@ impl Transport for MemoryHalf {
         self.inner.remove_listener(id)
     }
 
-    fn dial(&mut self, address: Multiaddr, options: DialOpts) -> Result<Self::Dial, TransportError<Error>> {
+    fn dial(
+        &mut self,
+        address: Multiaddr,
+        options: DialOpts,
+    ) -> Result<Self::Dial, TransportError<Error>> {
         if is_slow_address(&address) != self.slow {
             return Err(TransportError::MultiaddrNotSupported(address));
         }
         self.inner.dial(address, options)
     }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, Error>> {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<TransportEvent<Self::ListenerUpgrade, Error>> {
         Pin::new(&mut self.inner).poll(cx)
     }
 }

@@ -54,7 +54,12 @@ pub(super) fn build(
     memory: bool,
     stats: &SlowStats,
 ) -> Result<Boxed<Output>, P2pError> {
-    let setup = |what| move |why: noise::Error| P2pError::Setup { what, why: why.to_string() };
+    let setup = |what| {
+        move |why: noise::Error| P2pError::Setup {
+            what,
+            why: why.to_string(),
+        }
+    };
     let noise = noise::Config::new(keypair).map_err(setup("Noise"))?;
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(MAX_STREAMS as usize);
@@ -74,7 +79,8 @@ pub(super) fn build(
     let quic = quic::tokio::Transport::new(quic_config(keypair))
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
         .boxed();
-    let ip = either(either(quic, tcp), link_local);
+    // First of all: libp2p's TCP takes such an address too, and drops the scope.
+    let ip = either(link_local, either(quic, tcp));
     if !memory {
         return Ok(Expected(ip).boxed());
     }
@@ -85,7 +91,10 @@ pub(super) fn build(
         .timeout(WIDE_SETUP)
         .boxed();
     let stats = stats.clone();
-    let slow = slow(MemoryHalf::new(true).map(move |channel, _| SlowStream::new(channel, stats)), slow_key.clone());
+    let slow = slow(
+        MemoryHalf::new(true).map(move |channel, _| SlowStream::new(channel, stats)),
+        slow_key.clone(),
+    );
     Ok(Expected(either(ip, either(wide, slow))).boxed())
 }
 
@@ -118,7 +127,10 @@ where
 }
 
 fn either(first: Boxed<Output>, second: Boxed<Output>) -> Boxed<Output> {
-    first.or_transport(second).map(|output, _| output.into_inner()).boxed()
+    first
+        .or_transport(second)
+        .map(|output, _| output.into_inner())
+        .boxed()
 }
 
 fn quic_config(keypair: &Keypair) -> quic::Config {

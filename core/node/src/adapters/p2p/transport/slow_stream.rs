@@ -66,7 +66,12 @@ pub(super) struct SlowStream<T> {
 
 impl<T: AsyncWrite + Unpin> SlowStream<T> {
     pub(super) fn new(io: T, stats: SlowStats) -> Self {
-        Self { io, buffer: BytesMut::new(), due: None, stats }
+        Self {
+            io,
+            buffer: BytesMut::new(),
+            due: None,
+            stats,
+        }
     }
 
     /// Writes whole frames, and the rest too if `all`.
@@ -101,7 +106,11 @@ impl<T: AsyncWrite + Unpin> SlowStream<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for SlowStream<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         // Whoever waits for an answer drives what was written before.
         if let Poll::Ready(Err(error)) = self.advance(cx) {
             return Poll::Ready(Err(error));
@@ -111,7 +120,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for SlowStream<T> {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SlowStream<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if self.buffer.len() >= BUFFER {
             ready!(self.advance(cx))?;
         }
@@ -142,10 +155,18 @@ mod tests {
 
     use super::*;
 
-    fn pair() -> (SlowStream<impl AsyncRead + AsyncWrite + Unpin>, impl AsyncRead + Unpin, SlowStats) {
+    fn pair() -> (
+        SlowStream<impl AsyncRead + AsyncWrite + Unpin>,
+        impl AsyncRead + Unpin,
+        SlowStats,
+    ) {
         let (near, far) = tokio::io::duplex(1 << 16);
         let stats = SlowStats::default();
-        (SlowStream::new(near.compat(), stats.clone()), far.compat(), stats)
+        (
+            SlowStream::new(near.compat(), stats.clone()),
+            far.compat(),
+            stats,
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -190,6 +211,10 @@ mod tests {
             }
             let _ = near.flush().now_or_never();
         }
-        assert_eq!(accepted, BUFFER + SLOW_PAYLOAD, "what the radio took and one buffer");
+        assert_eq!(
+            accepted,
+            BUFFER + SLOW_PAYLOAD,
+            "what the radio took and one buffer"
+        );
     }
 }

@@ -31,7 +31,11 @@ pub(super) struct SoloMuxer<T> {
 
 impl<T> SoloMuxer<T> {
     pub(super) fn new(io: T, side: Endpoint) -> Self {
-        Self { io: Arc::new(Mutex::new(io)), side, given: false }
+        Self {
+            io: Arc::new(Mutex::new(io)),
+            side,
+            given: false,
+        }
     }
 
     fn give(&mut self, side: Endpoint) -> Poll<io::Result<SoloStream<T>>> {
@@ -40,7 +44,11 @@ impl<T> SoloMuxer<T> {
             return Poll::Pending;
         }
         self.given = true;
-        Poll::Ready(Ok(SoloStream { io: Arc::clone(&self.io), to_swallow: AGREEMENT, to_answer: AGREEMENT }))
+        Poll::Ready(Ok(SoloStream {
+            io: Arc::clone(&self.io),
+            to_swallow: AGREEMENT,
+            to_answer: AGREEMENT,
+        }))
     }
 }
 
@@ -48,11 +56,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> StreamMuxer for SoloMuxer<T> {
     type Substream = SoloStream<T>;
     type Error = io::Error;
 
-    fn poll_inbound(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<SoloStream<T>>> {
+    fn poll_inbound(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<io::Result<SoloStream<T>>> {
         self.give(Endpoint::Listener)
     }
 
-    fn poll_outbound(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<SoloStream<T>>> {
+    fn poll_outbound(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<io::Result<SoloStream<T>>> {
         self.give(Endpoint::Dialer)
     }
 
@@ -78,7 +92,11 @@ pub(super) struct SoloStream<T> {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for SoloStream<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         if !self.to_answer.is_empty() {
             let count = out.len().min(self.to_answer.len());
             let (now, later) = self.to_answer.split_at(count);
@@ -91,12 +109,19 @@ impl<T: AsyncRead + Unpin> AsyncRead for SoloStream<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for SoloStream<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if !self.to_swallow.is_empty() {
             let count = data.len().min(self.to_swallow.len());
             let (now, later) = self.to_swallow.split_at(count);
             if data[..count] != *now {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, "a slow connection carries link/1 only")));
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "a slow connection carries link/1 only",
+                )));
             }
             self.to_swallow = later;
             return Poll::Ready(Ok(count));
