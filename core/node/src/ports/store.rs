@@ -16,12 +16,14 @@ pub enum Table {
     Seen = 4,
     /// Opened messages, by message id.
     Messages = 5,
+    /// States of own messages, by message id.
+    States = 6,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 6] =
-        [Self::Meta, Self::Channels, Self::Bundles, Self::Shelf, Self::Seen, Self::Messages];
+    pub const ALL: [Self; 7] =
+        [Self::Meta, Self::Channels, Self::Bundles, Self::Shelf, Self::Seen, Self::Messages, Self::States];
 }
 
 /// Largest key, in bytes.
