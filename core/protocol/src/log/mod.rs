@@ -156,7 +156,14 @@ impl ChannelLog {
             self.children.entry(*parent).or_default().insert(id);
         }
         self.places.insert(message.order());
-        self.entries.insert(id, Entry { message, counts: false, acknowledged: false });
+        self.entries.insert(
+            id,
+            Entry {
+                message,
+                counts: false,
+                acknowledged: false,
+            },
+        );
 
         let mut change = Inserted::default();
         self.revalidate(id, &mut change);
@@ -171,7 +178,10 @@ impl ChannelLog {
     pub fn next_place(&self) -> Place {
         let chosen: Vec<&OrderKey> = self.heads.iter().rev().take(MAX_PARENTS).collect();
         let lamport = 1 + chosen.first().map_or(0, |(lamport, _, _)| *lamport);
-        let mut parents: Vec<ParentId> = chosen.into_iter().map(|(_, _, id)| ParentId::from(*id)).collect();
+        let mut parents: Vec<ParentId> = chosen
+            .into_iter()
+            .map(|(_, _, id)| ParentId::from(*id))
+            .collect();
         parents.sort_unstable();
         parents.dedup();
         Place { parents, lamport }
@@ -180,14 +190,19 @@ impl ChannelLog {
     /// Ids of texts that count, oldest first: the newest `limit` of those after `since`.
     #[must_use]
     pub fn history(&self, limit: usize, since: Option<&MessageId>) -> Vec<MessageId> {
-        let after = since.and_then(|id| self.entries.get(id)).map(|entry| entry.message.order());
+        let after = since
+            .and_then(|id| self.entries.get(id))
+            .map(|entry| entry.message.order());
         let mut ids: Vec<MessageId> = self
             .order
             .iter()
             .rev()
             .take_while(|key| after.is_none_or(|after| **key > after))
             .map(|(_, _, id)| *id)
-            .filter(|id| self.get(id).is_some_and(|message| message.kind != Kind::Receipt))
+            .filter(|id| {
+                self.get(id)
+                    .is_some_and(|message| message.kind != Kind::Receipt)
+            })
             .take(limit)
             .collect();
         ids.reverse();
@@ -203,7 +218,10 @@ impl ChannelLog {
             .rev()
             .take_while(|key| read.is_none_or(|read| **key > read))
             .filter(|(_, author, id)| {
-                *author != self.own && self.get(id).is_some_and(|message| message.kind != Kind::Receipt)
+                *author != self.own
+                    && self
+                        .get(id)
+                        .is_some_and(|message| message.kind != Kind::Receipt)
             });
         unread.count() as u64
     }
@@ -217,7 +235,10 @@ impl ChannelLog {
     /// Place of a message that counts.
     #[must_use]
     pub fn place_of(&self, id: &MessageId) -> Option<OrderKey> {
-        self.entries.get(id).filter(|entry| entry.counts).map(|entry| entry.message.order())
+        self.entries
+            .get(id)
+            .filter(|entry| entry.counts)
+            .map(|entry| entry.message.order())
     }
 
     /// Messages that count.
@@ -235,7 +256,8 @@ impl ChannelLog {
     /// Distinct authors, this node included.
     #[must_use]
     pub fn authors(&self) -> usize {
-        let mut authors: BTreeSet<AuthorKey> = self.order.iter().map(|(_, author, _)| *author).collect();
+        let mut authors: BTreeSet<AuthorKey> =
+            self.order.iter().map(|(_, author, _)| *author).collect();
         authors.insert(self.own);
         authors.len()
     }
@@ -243,7 +265,10 @@ impl ChannelLog {
     /// Parents that are named and not here: gaps.
     #[must_use]
     pub fn gaps(&self) -> usize {
-        self.children.keys().filter(|parent| !self.by_parent_id.contains_key(*parent)).count()
+        self.children
+            .keys()
+            .filter(|parent| !self.by_parent_id.contains_key(*parent))
+            .count()
     }
 
     /// Heads for a receipt: everything up to here has arrived.
@@ -255,22 +280,36 @@ impl ChannelLog {
     /// Another author's arrival acknowledges all its ancestors; an ancestor that arrives late is
     /// acknowledged by the children that are here.
     fn acknowledge_around(&mut self, id: MessageId, change: &mut Inserted) {
-        let Some(entry) = self.entries.get(&id) else { return };
+        let Some(entry) = self.entries.get(&id) else {
+            return;
+        };
         let author = entry.message.author;
-        let by_child = self.children.get(&ParentId::from(id)).is_some_and(|children| {
-            children.iter().any(|child| {
-                self.entries
-                    .get(child)
-                    .is_some_and(|child| child.acknowledged || child.message.author != author)
-            })
-        });
+        let by_child = self
+            .children
+            .get(&ParentId::from(id))
+            .is_some_and(|children| {
+                children.iter().any(|child| {
+                    self.entries
+                        .get(child)
+                        .is_some_and(|child| child.acknowledged || child.message.author != author)
+                })
+            });
         let mut queue = Vec::new();
         if by_child {
             queue.push((id, None));
         }
-        queue.extend(entry.message.parents.iter().filter_map(|p| self.by_parent_id.get(p)).map(|p| (*p, Some(author))));
+        queue.extend(
+            entry
+                .message
+                .parents
+                .iter()
+                .filter_map(|p| self.by_parent_id.get(p))
+                .map(|p| (*p, Some(author))),
+        );
         while let Some((id, by)) = queue.pop() {
-            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            let Some(entry) = self.entries.get_mut(&id) else {
+                continue;
+            };
             if entry.acknowledged {
                 continue;
             }
@@ -282,7 +321,12 @@ impl ChannelLog {
                     change.delivered.push(id);
                 }
                 queue.extend(
-                    entry.message.parents.iter().filter_map(|p| self.by_parent_id.get(p)).map(|p| (*p, None)),
+                    entry
+                        .message
+                        .parents
+                        .iter()
+                        .filter_map(|p| self.by_parent_id.get(p))
+                        .map(|p| (*p, None)),
                 );
             }
         }
@@ -290,7 +334,9 @@ impl ChannelLog {
 
     fn drop_earliest(&mut self, change: &mut Inserted) {
         while self.entries.len() > MAX_MESSAGES {
-            let Some((_, _, id)) = self.places.first().copied() else { return };
+            let Some((_, _, id)) = self.places.first().copied() else {
+                return;
+            };
             self.withdraw(&id);
             change.dropped.push(id);
         }
@@ -299,7 +345,9 @@ impl ChannelLog {
     /// Takes a message out as if it had never come: an own one that could not be made durable, or
     /// the earliest of too many.
     pub fn withdraw(&mut self, id: &MessageId) {
-        let Some(entry) = self.entries.remove(id) else { return };
+        let Some(entry) = self.entries.remove(id) else {
+            return;
+        };
         let order = entry.message.order();
         self.order.remove(&order);
         self.places.remove(&order);
@@ -316,8 +364,13 @@ impl ChannelLog {
                 }
             }
         }
-        let parents: Vec<MessageId> =
-            entry.message.parents.iter().filter_map(|parent| self.by_parent_id.get(parent)).copied().collect();
+        let parents: Vec<MessageId> = entry
+            .message
+            .parents
+            .iter()
+            .filter_map(|parent| self.by_parent_id.get(parent))
+            .copied()
+            .collect();
         for parent in parents {
             self.renew_heads_around(&parent);
         }

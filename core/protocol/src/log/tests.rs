@@ -12,11 +12,20 @@ fn id(n: u8) -> MessageId {
 fn text(n: u8, author: AuthorKey, lamport: u64, parents: &[u8]) -> LogMessage {
     let mut parents: Vec<ParentId> = parents.iter().map(|n| ParentId::from(id(*n))).collect();
     parents.sort_unstable();
-    LogMessage { id: id(n), author, kind: Kind::Text, parents, lamport }
+    LogMessage {
+        id: id(n),
+        author,
+        kind: Kind::Text,
+        parents,
+        lamport,
+    }
 }
 
 fn receipt(n: u8, author: AuthorKey, lamport: u64, parents: &[u8]) -> LogMessage {
-    LogMessage { kind: Kind::Receipt, ..text(n, author, lamport, parents) }
+    LogMessage {
+        kind: Kind::Receipt,
+        ..text(n, author, lamport, parents)
+    }
 }
 
 fn filled(messages: &[LogMessage]) -> ChannelLog {
@@ -30,7 +39,12 @@ fn filled(messages: &[LogMessage]) -> ChannelLog {
 #[test]
 fn order_is_lamport_then_author_then_id() {
     // MSG-6.
-    let log = filled(&[text(9, BEN, 1, &[]), text(8, ANA, 1, &[]), text(7, ANA, 1, &[]), text(1, ANA, 2, &[9])]);
+    let log = filled(&[
+        text(9, BEN, 1, &[]),
+        text(8, ANA, 1, &[]),
+        text(7, ANA, 1, &[]),
+        text(1, ANA, 2, &[9]),
+    ]);
     assert_eq!(log.history(10, None), [id(7), id(8), id(9), id(1)]);
     assert_eq!(log.history(2, None), [id(9), id(1)]);
     assert_eq!(log.history(10, Some(&id(8))), [id(9), id(1)]);
@@ -69,7 +83,13 @@ fn a_lie_is_found_out_when_its_parent_comes_and_its_children_stay() {
 
 #[test]
 fn next_place_follows_the_latest_four_heads() {
-    assert_eq!(filled(&[]).next_place(), Place { parents: vec![], lamport: 1 });
+    assert_eq!(
+        filled(&[]).next_place(),
+        Place {
+            parents: vec![],
+            lamport: 1
+        }
+    );
     let log = filled(&[
         text(1, ANA, 1, &[]),
         text(2, BEN, 1, &[]),
@@ -82,14 +102,23 @@ fn next_place_follows_the_latest_four_heads() {
     assert_eq!(place.lamport, 3);
     assert_eq!(place.parents.len(), MAX_PARENTS);
     assert!(place.parents.contains(&ParentId::from(id(6))));
-    assert!(!place.parents.contains(&ParentId::from(id(1))), "1 has a child");
+    assert!(
+        !place.parents.contains(&ParentId::from(id(1))),
+        "1 has a child"
+    );
     assert!(place.parents.is_sorted());
 }
 
 #[test]
 fn a_receipt_is_no_head_and_not_shown() {
     let log = filled(&[text(1, ANA, 1, &[]), receipt(2, BEN, 2, &[1])]);
-    assert_eq!(log.next_place(), Place { parents: vec![ParentId::from(id(1))], lamport: 2 });
+    assert_eq!(
+        log.next_place(),
+        Place {
+            parents: vec![ParentId::from(id(1))],
+            lamport: 2
+        }
+    );
     assert_eq!(log.history(10, None), [id(1)]);
     assert_eq!(log.unread_after(None), 1);
 }
@@ -101,7 +130,13 @@ fn an_invented_lamport_moves_nobody() {
     let log = filled(&[text(1, ANA, 1 << 53, &[99]), text(2, BEN, 1, &[])]);
     assert_eq!(log.next_place().lamport, 2);
     let log = filled(&[text(1, ANA, far, &[99])]);
-    assert_eq!(log.next_place(), Place { parents: vec![], lamport: 1 });
+    assert_eq!(
+        log.next_place(),
+        Place {
+            parents: vec![],
+            lamport: 1
+        }
+    );
     let log = filled(&[text(1, ANA, far - 1, &[99])]);
     assert_eq!(log.next_place().lamport, far);
 }
@@ -131,7 +166,11 @@ fn an_ancestor_that_arrives_late_is_acknowledged() {
 
 #[test]
 fn unread_counts_texts_of_others_after_a_place() {
-    let log = filled(&[text(1, ANA, 1, &[]), text(2, ME, 2, &[1]), text(3, BEN, 3, &[2])]);
+    let log = filled(&[
+        text(1, ANA, 1, &[]),
+        text(2, ME, 2, &[1]),
+        text(3, BEN, 3, &[2]),
+    ]);
     assert_eq!(log.unread_after(None), 2);
     assert_eq!(log.unread_after(log.place_of(&id(1))), 1);
     assert_eq!(log.unread_after(log.last()), 0);
@@ -156,11 +195,20 @@ fn the_log_is_bounded_and_its_earliest_go_first() {
         bytes[..8].copy_from_slice(&(n as u64).to_be_bytes());
         MessageId(bytes)
     };
-    let message = |n: usize, lamport| LogMessage { id: long(n), author: ANA, kind: Kind::Text, parents: vec![], lamport };
+    let message = |n: usize, lamport| LogMessage {
+        id: long(n),
+        author: ANA,
+        kind: Kind::Text,
+        parents: vec![],
+        lamport,
+    };
     for n in 0..MAX_MESSAGES {
         assert_eq!(log.insert(message(n, 1)).unwrap().dropped, []);
     }
-    assert_eq!(log.insert(message(MAX_MESSAGES, 1)).unwrap().dropped, [long(0)]);
+    assert_eq!(
+        log.insert(message(MAX_MESSAGES, 1)).unwrap().dropped,
+        [long(0)]
+    );
     assert_eq!(log.len(), MAX_MESSAGES);
 }
 
@@ -177,18 +225,34 @@ fn the_latest_name_in_order_wins() {
 
 /// A set of messages, some of them lying about their Lamport counter, and two arrival orders.
 fn messages() -> impl Strategy<Value = (Vec<LogMessage>, Vec<LogMessage>)> {
-    let one = (0u8..3, prop::collection::vec(any::<prop::sample::Index>(), 0..3), 0u64..3, any::<bool>());
+    let one = (
+        0u8..3,
+        prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        0u64..3,
+        any::<bool>(),
+    );
     prop::collection::vec(one, 1..24).prop_flat_map(|specs| {
         let mut made: Vec<LogMessage> = Vec::new();
         for (n, (author, parents, lie, is_receipt)) in specs.into_iter().enumerate() {
             let mut named: Vec<u8> = Vec::new();
             if !made.is_empty() {
-                named = parents.iter().map(|index| index.index(made.len()) as u8 + 1).collect();
+                named = parents
+                    .iter()
+                    .map(|index| index.index(made.len()) as u8 + 1)
+                    .collect();
                 named.sort_unstable();
                 named.dedup();
             }
-            let greatest = named.iter().map(|n| made[usize::from(*n) - 1].lamport).max().unwrap_or(0);
-            let lamport = if named.is_empty() { 1 } else { greatest + 1 + lie / 2 };
+            let greatest = named
+                .iter()
+                .map(|n| made[usize::from(*n) - 1].lamport)
+                .max()
+                .unwrap_or(0);
+            let lamport = if named.is_empty() {
+                1
+            } else {
+                greatest + 1 + lie / 2
+            };
             let author = [ME, ANA, BEN][usize::from(author)];
             let mut message = text(n as u8 + 1, author, lamport, &named);
             if is_receipt && n % 3 == 0 {

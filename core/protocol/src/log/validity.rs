@@ -16,7 +16,9 @@ impl ChannelLog {
         // a message is queued again only when a parent's verdict changed, and verdicts change
         // from the roots upwards, so this ends.
         while let Some(id) = queue.pop_first() {
-            let Some(entry) = self.entries.get(&id) else { continue };
+            let Some(entry) = self.entries.get(&id) else {
+                continue;
+            };
             let was = entry.counts;
             let is = self.satisfies_the_rule(&id);
             let arrived = id == first && !self.order.contains(&entry.message.order());
@@ -51,10 +53,15 @@ impl ChannelLog {
     }
 
     fn satisfies_the_rule(&self, id: &MessageId) -> bool {
-        let Some(entry) = self.entries.get(id) else { return false };
+        let Some(entry) = self.entries.get(id) else {
+            return false;
+        };
         let mut greatest = 0;
         for parent in &entry.message.parents {
-            let known = self.by_parent_id.get(parent).and_then(|parent| self.entries.get(parent));
+            let known = self
+                .by_parent_id
+                .get(parent)
+                .and_then(|parent| self.entries.get(parent));
             match known {
                 Some(parent) if parent.counts => greatest = greatest.max(parent.message.lamport),
                 // A parent that is missing or does not count says nothing.
@@ -68,18 +75,33 @@ impl ChannelLog {
     pub(super) fn renew_heads_around(&mut self, id: &MessageId) {
         let mut touched = vec![*id];
         if let Some(entry) = self.entries.get(id) {
-            touched.extend(entry.message.parents.iter().filter_map(|parent| self.by_parent_id.get(parent)).copied());
+            touched.extend(
+                entry
+                    .message
+                    .parents
+                    .iter()
+                    .filter_map(|parent| self.by_parent_id.get(parent))
+                    .copied(),
+            );
         }
         for id in touched {
-            let Some(entry) = self.entries.get(&id) else { continue };
+            let Some(entry) = self.entries.get(&id) else {
+                continue;
+            };
             let order = entry.message.order();
-            let covered = self.children.get(&ParentId::from(id)).is_some_and(|children| {
-                children.iter().filter_map(|child| self.entries.get(child)).any(|child| {
-                    child.counts
-                        && child.message.kind != Kind::Receipt
-                        && child.message.lamport <= self.clock
-                })
-            });
+            let covered = self
+                .children
+                .get(&ParentId::from(id))
+                .is_some_and(|children| {
+                    children
+                        .iter()
+                        .filter_map(|child| self.entries.get(child))
+                        .any(|child| {
+                            child.counts
+                                && child.message.kind != Kind::Receipt
+                                && child.message.lamport <= self.clock
+                        })
+                });
             let head = entry.counts
                 && entry.message.kind != Kind::Receipt
                 && order.0 <= self.clock
