@@ -6,6 +6,7 @@
 
 pub mod channel;
 pub mod crypto;
+pub mod engine;
 pub mod id;
 pub mod identity;
 pub mod link;

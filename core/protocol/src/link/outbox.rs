@@ -144,6 +144,10 @@ impl Outbox {
         Offer::Queued
     }
 
+    pub(super) fn control_waiting(&self) -> usize {
+        self.control_bytes
+    }
+
     pub(super) fn room(&self) -> usize {
         MAX_OFFERS.saturating_sub(self.offers.len())
     }

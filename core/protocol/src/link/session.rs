@@ -172,6 +172,12 @@ impl Session {
         self.outbox.holds(content)
     }
 
+    /// Bytes of control frames that wait to be polled.
+    #[must_use]
+    pub fn control_waiting(&self) -> usize {
+        self.outbox.control_waiting()
+    }
+
     /// How many more bundles [`Self::offer_bundle`] takes.
     #[must_use]
     pub fn room(&self) -> usize {

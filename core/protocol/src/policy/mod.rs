@@ -3,8 +3,8 @@
 pub mod backoff;
 pub mod dial;
 pub mod eager;
+pub mod fetch;
 pub mod strikes;
-pub mod wanting;
 
 use core::time::Duration;
 
