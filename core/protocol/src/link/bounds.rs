@@ -1,7 +1,14 @@
 //! The bounds of every frame's fields (docs/protocol.md §7.5): one check for both directions.
 
-use crate::wire::v1::{
-    Credit, Extension, Hello, Membership, More, Part, Summary, Symbols, frame::Body,
+use crate::{
+    message::SizeClass,
+    reconcile::{
+        COUNTERS,
+        frames::MAX_IDS_PER_FRAME,
+        riblt::{MAX_PACKED, MAX_SYMBOLS},
+    },
+    shelf::MAX_LIFETIME,
+    wire::v1::{Credit, Extension, Hello, Membership, More, Part, Summary, Symbols, frame::Body},
 };
 
 /// Bytes of a Hello's nonce.
@@ -9,11 +16,9 @@ pub const NONCE_LEN: usize = 16;
 /// Extensions in one Hello at most.
 pub const MAX_EXTENSIONS: usize = 8;
 /// Short ids in one frame at most; 960 bytes.
-pub const MAX_IDS: usize = 120;
-/// Bytes of packed symbols in one frame at most.
-pub const MAX_PACKED: usize = 1_000;
-/// Coded symbols in one reconciliation at most (§8.2).
-pub const MAX_SYMBOLS: u32 = 16_384;
+pub const MAX_IDS: usize = MAX_IDS_PER_FRAME;
+/// Bytes of a Summary's estimate at most: 64 counters of three bytes (§8.1).
+pub const MAX_ESTIMATE: usize = 3 * COUNTERS;
 /// Bytes of data in one Part at most: with the longest header the frame has 1,020 bytes.
 pub const MAX_PART_DATA: usize = 1_000;
 /// Credit outstanding at most, bytes (§7.3).
@@ -22,7 +27,7 @@ pub const MAX_CREDIT: u32 = 262_144;
 /// for each other (§7.3).
 pub const MIN_CREDIT: u32 = 2_048;
 /// Lifetime of a bundle at most, seconds: seven days (§6).
-pub const MAX_LIFETIME_S: u32 = 604_800;
+pub const MAX_LIFETIME_S: u32 = MAX_LIFETIME.as_secs() as u32;
 /// Part stream of bundles of class 0 to 2.
 pub(super) const TEXT: u32 = 0;
 /// Part stream of bundles of classes 3 and 4.
@@ -46,6 +51,8 @@ pub enum Bound {
     Ids,
     /// Summary: a fingerprint of neither 0 nor 16 bytes.
     Fingerprint,
+    /// Summary: an estimate of more than 192 bytes.
+    Estimate,
     /// Symbols: none, too many bytes, or a start beyond the cap.
     Symbols,
     /// More: beyond the cap of symbols.
@@ -73,6 +80,7 @@ impl Bound {
             Self::Extensions => "hello.extensions",
             Self::Ids => "ids",
             Self::Fingerprint => "summary.fingerprint",
+            Self::Estimate => "summary.estimate",
             Self::Symbols => "symbols",
             Self::More => "more",
             Self::Stream => "part.stream",
@@ -85,11 +93,10 @@ impl Bound {
 }
 
 /// The stream that a bundle of this many bytes goes over; `None` when it is no size of a bundle (§6).
-pub(super) const fn stream_of(size: u32) -> Option<u32> {
-    match size {
-        256 | 512 | 1_024 => Some(TEXT),
-        4_096 | 16_384 => Some(BULK),
-        _ => None,
+pub(super) fn stream_of(size: u32) -> Option<u32> {
+    match SizeClass::of_size(size as usize)? {
+        SizeClass::B256 | SizeClass::B512 | SizeClass::K1 => Some(TEXT),
+        SizeClass::K4 | SizeClass::K16 => Some(BULK),
     }
 }
 
@@ -98,7 +105,7 @@ pub(super) fn check(body: &Body) -> Result<(), Bound> {
         Body::Hello(hello) => check_hello(hello),
         Body::Summary(summary) => check_summary(summary),
         Body::Symbols(symbols) => check_symbols(symbols),
-        Body::More(More { count }) => within(*count <= MAX_SYMBOLS, Bound::More),
+        Body::More(More { count }) => within(*count as usize <= MAX_SYMBOLS, Bound::More),
         Body::Want(want) => check_ids(&want.ids, 1),
         Body::Gone(gone) => check_ids(&gone.ids, 1),
         Body::Have(have) => check_ids(&have.ids, 1),
@@ -138,12 +145,13 @@ fn check_summary(summary: &Summary) -> Result<(), Bound> {
         [0, FINGERPRINT_LEN].contains(&summary.fingerprint.len()),
         Bound::Fingerprint,
     )?;
+    within(summary.estimate.len() <= MAX_ESTIMATE, Bound::Estimate)?;
     check_ids(&summary.ids, 0)
 }
 
 fn check_symbols(symbols: &Symbols) -> Result<(), Bound> {
     within(
-        symbols.start < MAX_SYMBOLS && (1..=MAX_PACKED).contains(&symbols.packed.len()),
+        (symbols.start as usize) < MAX_SYMBOLS && (1..=MAX_PACKED).contains(&symbols.packed.len()),
         Bound::Symbols,
     )
 }
@@ -319,6 +327,18 @@ mod tests {
     }
 
     #[test]
+    fn estimates_are_bounded() {
+        for (len, good) in [(0, true), (192, true), (193, false)] {
+            let summary = Summary {
+                estimate: vec![1; len].into(),
+                ..Summary::default()
+            };
+            let expected = if good { Ok(()) } else { Err(Bound::Estimate) };
+            check(Body::Summary(summary), expected);
+        }
+    }
+
+    #[test]
     fn symbols_are_bounded() {
         let cases = [
             (0, 0, false),
@@ -332,6 +352,7 @@ mod tests {
             let symbols = Symbols {
                 start,
                 packed: vec![1; len].into(),
+                more: false,
             };
             check(
                 Body::Symbols(symbols),

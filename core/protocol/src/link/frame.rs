@@ -178,14 +178,16 @@ mod tests {
             any::<Option<[u8; 16]>>(),
             any_ids(0),
             any::<bool>(),
+            vec(any::<u8>(), 0..30),
         );
-        let summary = summary.prop_map(|(count, fingerprint, ids, more)| {
+        let summary = summary.prop_map(|(count, fingerprint, ids, more, estimate)| {
             let fingerprint = fingerprint.map_or(Bytes::new(), |f| f.to_vec().into());
             Body::Summary(Summary {
                 count,
                 fingerprint,
                 ids,
                 more,
+                estimate: estimate.into(),
             })
         });
         let part = (
@@ -211,10 +213,13 @@ mod tests {
                 data: data.into(),
             })
         });
-        let symbols = (0..16_384_u32, vec(any::<u8>(), 1..=1_000)).prop_map(|(start, packed)| {
+        let symbols = (0..16_384_u32, vec(any::<u8>(), 1..=1_000), any::<bool>());
+        let symbols = symbols.prop_map(|(start, packed, more)| {
+            let packed = packed.into();
             Body::Symbols(Symbols {
                 start,
-                packed: packed.into(),
+                packed,
+                more,
             })
         });
         let tags = prop::sample::select(vec![4_usize, 8, 16, 32, 64])

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::{
-    id::TransportId,
+    identity::Transcript,
     wire::v1::{CloseReason, Hello},
 };
 
@@ -28,18 +28,13 @@ const DOMAIN: &[u8] = b"sovereign/v1/session\0";
 
 /// The id of a session, which keys short ids and membership tags. Both ends compute the same one.
 #[must_use]
-pub fn session_id(
-    dialer: &TransportId,
-    listener: &TransportId,
-    dialer_nonce: &[u8; 16],
-    listener_nonce: &[u8; 16],
-) -> [u8; 32] {
+pub fn session_id(transcript: &Transcript) -> [u8; 32] {
     Sha256::new()
         .chain_update(DOMAIN)
-        .chain_update(dialer.as_bytes())
-        .chain_update(listener.as_bytes())
-        .chain_update(dialer_nonce)
-        .chain_update(listener_nonce)
+        .chain_update(transcript.dialer.as_bytes())
+        .chain_update(transcript.listener.as_bytes())
+        .chain_update(transcript.dialer_nonce)
+        .chain_update(transcript.listener_nonce)
         .finalize()
         .into()
 }
@@ -60,7 +55,7 @@ pub(super) fn negotiate(hello: &Hello) -> Result<u32, CloseReason> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::v1::Extension;
+    use crate::{id::TransportId, wire::v1::Extension};
 
     fn hello(min_version: u32, max_version: u32) -> Hello {
         Hello {
@@ -99,18 +94,33 @@ mod tests {
 
     #[test]
     fn every_input_moves_the_session_id() {
-        let (a, b) = (TransportId([1; 32]), TransportId([2; 32]));
-        let base = session_id(&a, &b, &[3; 16], &[4; 16]);
+        let base = Transcript {
+            dialer: TransportId([1; 32]),
+            listener: TransportId([2; 32]),
+            dialer_nonce: [3; 16],
+            listener_nonce: [4; 16],
+        };
         assert_eq!(
-            hex::encode(base),
+            hex::encode(session_id(&base)),
             "37d8dc398f65c6a171c29050bcefd05a170c6a5fc3e992e1774aff85514712a1"
         );
         for other in [
-            session_id(&b, &a, &[3; 16], &[4; 16]),
-            session_id(&a, &b, &[4; 16], &[3; 16]),
-            session_id(&a, &b, &[3; 16], &[5; 16]),
+            Transcript {
+                dialer: base.listener,
+                listener: base.dialer,
+                ..base
+            },
+            Transcript {
+                dialer_nonce: [4; 16],
+                listener_nonce: [3; 16],
+                ..base
+            },
+            Transcript {
+                listener_nonce: [5; 16],
+                ..base
+            },
         ] {
-            assert_ne!(base, other);
+            assert_ne!(session_id(&base), session_id(&other));
         }
     }
 }

@@ -19,15 +19,15 @@ mod scheduler;
 mod session;
 
 pub use bounds::{
-    Bound, MAX_CREDIT, MAX_EXTENSIONS, MAX_IDS, MAX_LIFETIME_S, MAX_PACKED, MAX_PART_DATA,
-    MAX_SYMBOLS, MIN_CREDIT, NONCE_LEN,
+    Bound, MAX_CREDIT, MAX_ESTIMATE, MAX_EXTENSIONS, MAX_IDS, MAX_LIFETIME_S, MAX_PART_DATA,
+    MIN_CREDIT, NONCE_LEN,
 };
 pub use counters::{Counters, Traffic};
 pub use duplicate::{LinkInfo, Rank};
 pub use event::{Incoming, Output, SendError, SessionConfig};
 pub use handshake::{MAX_VERSION, MIN_VERSION, capability, session_id};
 pub use metrics::{Metrics, SUSPECT_AFTER};
-pub use outbox::{CONTROL_QUEUE, MAX_OFFERS, Offer};
+pub use outbox::{CONTROL_QUEUE, LIST_QUEUE, MAX_OFFERS, Offer};
 pub use pending::{MAX_UNPROVEN, PROVEN_AFTER};
 pub use reassembly::{REASSEMBLY_LIMIT, REASSEMBLY_STALL};
 pub use scheduler::{Lost, MAX_LINKS_PER_PEER, Merged, PeerKey, Scheduler};

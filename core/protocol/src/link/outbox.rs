@@ -16,9 +16,12 @@ use crate::{
     wire::v1::{Gone, Part},
 };
 
-/// Bytes of control frames that wait for one link at most. A plain list of 30,000 ids fits; a peer that
-/// asks for more than it takes is let go.
+/// Bytes of control frames that wait for one link at most, those of lists aside: a peer that makes this
+/// node say more than it takes is let go.
 pub const CONTROL_QUEUE: usize = 256 * 1_024;
+/// Bytes of Summary and Symbols frames that wait for one link at most: the plain list of the greatest set
+/// (262,144 ids) fits.
+pub const LIST_QUEUE: usize = 2_304 * 1_024;
 /// Bundles that wait for one link at most, by id.
 pub const MAX_OFFERS: usize = 4_096;
 
@@ -40,8 +43,9 @@ pub enum Offer {
 
 #[derive(Debug)]
 pub(super) struct Outbox {
-    control: VecDeque<Bytes>,
+    control: VecDeque<(Kind, Bytes)>,
     control_bytes: usize,
+    list_bytes: usize,
     streams: [Stream; 2],
     /// All bundles of both streams, with the short id to send Gone for if the body is dropped meanwhile.
     offers: BTreeMap<ContentId, Option<u64>>,
@@ -73,6 +77,15 @@ enum Current {
     },
 }
 
+/// Which cap a control frame counts against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// [`CONTROL_QUEUE`].
+    Ordinary,
+    /// [`LIST_QUEUE`].
+    List,
+}
+
 /// The control queue is full.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Overflow;
@@ -82,6 +95,7 @@ impl Outbox {
         Self {
             control: VecDeque::new(),
             control_bytes: 0,
+            list_bytes: 0,
             streams: [Stream::default(), Stream::default()],
             offers: BTreeMap::new(),
             finished: Vec::new(),
@@ -91,13 +105,25 @@ impl Outbox {
         }
     }
 
-    pub(super) fn control(&mut self, frame: Bytes) -> Result<(), Overflow> {
-        if self.control_bytes + frame.len() > CONTROL_QUEUE {
+    pub(super) fn control(&mut self, kind: Kind, frame: Bytes) -> Result<(), Overflow> {
+        let (bytes, most) = self.queued_of(kind);
+        if *bytes + frame.len() > most {
             return Err(Overflow);
         }
-        self.control_bytes += frame.len();
-        self.control.push_back(frame);
+        *bytes += frame.len();
+        self.control.push_back((kind, frame));
         Ok(())
+    }
+
+    pub(super) const fn control_room(&self) -> usize {
+        CONTROL_QUEUE - self.control_bytes
+    }
+
+    const fn queued_of(&mut self, kind: Kind) -> (&mut usize, usize) {
+        match kind {
+            Kind::Ordinary => (&mut self.control_bytes, CONTROL_QUEUE),
+            Kind::List => (&mut self.list_bytes, LIST_QUEUE),
+        }
     }
 
     pub(super) fn offer(&mut self, content: ContentId, size: u32, wanted: Option<u64>) -> Offer {
@@ -154,12 +180,12 @@ impl Outbox {
     /// What can leave now.
     pub(super) fn poll(&mut self) -> Output {
         let room = self.adapter_limit.saturating_sub(self.in_adapter);
-        if let Some(front) = self.control.front() {
+        if let Some((_, front)) = self.control.front() {
             if front.len() > room {
                 return Output::Idle;
             }
-            if let Some(frame) = self.control.pop_front() {
-                self.control_bytes -= frame.len();
+            if let Some((kind, frame)) = self.control.pop_front() {
+                *self.queued_of(kind).0 -= frame.len();
                 return self.leave(frame);
             }
         }
@@ -213,7 +239,7 @@ impl Outbox {
         }
         stream.current = Current::None;
         match self.offers.remove(&content).flatten() {
-            Some(short) => self.control(gone(short)),
+            Some(short) => self.control(Kind::Ordinary, gone(short)),
             None => Ok(()),
         }
     }
@@ -240,6 +266,7 @@ impl Outbox {
     /// Bytes that wait: control frames, and bundles as far as they have not left.
     pub(super) fn waiting_bytes(&self) -> usize {
         self.control_bytes
+            + self.list_bytes
             + self
                 .streams
                 .iter()
@@ -251,6 +278,7 @@ impl Outbox {
     pub(super) fn clear(&mut self) {
         self.control.clear();
         self.control_bytes = 0;
+        self.list_bytes = 0;
         self.offers.clear();
         self.streams = [Stream::default(), Stream::default()];
     }

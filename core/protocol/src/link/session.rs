@@ -12,11 +12,12 @@ use super::{
     event::{Incoming, Output, SendError, SessionConfig},
     frame::{self, Body, FrameError, LENGTH_PREFIX},
     handshake::{MAX_VERSION, MIN_VERSION, negotiate, session_id},
-    outbox::{Offer, Outbox, Overflow},
+    outbox::{Kind, Offer, Outbox, Overflow},
     reassembly::{Progress, Reassembly},
 };
 use crate::{
     id::ContentId,
+    identity::Transcript,
     link_kind::Role,
     time::Now,
     wire::v1::{Close, CloseReason, Credit, Hello, Part},
@@ -140,8 +141,12 @@ impl Session {
         ) {
             return Err(SendError::Reserved);
         }
+        let kind = match body {
+            Body::Summary(_) | Body::Symbols(_) => Kind::List,
+            _ => Kind::Ordinary,
+        };
         let frame = frame::encode(body)?;
-        self.outbox.control(frame).map_err(|Overflow| {
+        self.outbox.control(kind, frame).map_err(|Overflow| {
             self.close(CloseReason::Timeout);
             SendError::Overflow
         })
@@ -177,6 +182,12 @@ impl Session {
     #[must_use]
     pub fn room(&self) -> usize {
         self.outbox.room()
+    }
+
+    /// How many more bytes of frames [`Self::send`] takes, those of Summary and Symbols aside.
+    #[must_use]
+    pub const fn control_room(&self) -> usize {
+        self.outbox.control_room()
     }
 
     /// What to do next; call until it returns [`Output::Idle`].
@@ -286,10 +297,32 @@ impl Session {
         self.outbox.waiting_bytes() + self.outbox.in_adapter()
     }
 
-    /// The peer's nonce, once its Hello is there: proofs and recognition tags need both (§3).
+    /// Both ends and both nonces, once the peer's Hello is there: what proofs and recognition tags are
+    /// bound to (§3).
     #[must_use]
-    pub fn peer_nonce(&self) -> Option<[u8; 16]> {
-        self.peer.map(|peer| peer.nonce)
+    pub fn transcript(&self) -> Option<Transcript> {
+        let theirs = self.peer?.nonce;
+        let SessionConfig {
+            role,
+            local,
+            remote,
+            nonce: own,
+            ..
+        } = self.config;
+        Some(match role {
+            Role::Dialer => Transcript {
+                dialer: local,
+                listener: remote,
+                dialer_nonce: own,
+                listener_nonce: theirs,
+            },
+            Role::Listener => Transcript {
+                dialer: remote,
+                listener: local,
+                dialer_nonce: theirs,
+                listener_nonce: own,
+            },
+        })
     }
 
     /// Least and greatest version that the peer speaks, once its Hello is there.
@@ -327,7 +360,7 @@ impl Session {
     /// Queues a frame of the session's own.
     fn control(&mut self, body: Body) {
         let frame = frame::encode(body).expect("the session's own frames are within bounds");
-        if self.outbox.control(frame) == Err(Overflow) {
+        if self.outbox.control(Kind::Ordinary, frame) == Err(Overflow) {
             self.close(CloseReason::Timeout);
         }
     }
@@ -348,19 +381,10 @@ impl Session {
         };
         self.state = State::Ready;
         self.outbox.allowance.add(hello.credit);
-        let SessionConfig {
-            local,
-            remote,
-            nonce: own,
-            ..
-        } = self.config;
-        let session = match self.config.role {
-            Role::Dialer => session_id(&local, &remote, &own, &nonce),
-            Role::Listener => {
-                self.greet();
-                session_id(&remote, &local, &nonce, &own)
-            }
-        };
+        // The dialer's is out already.
+        self.greet();
+        let transcript = self.transcript().expect("the peer's Hello is there");
+        let session = session_id(&transcript);
         Ok(Incoming::Ready {
             session,
             capabilities: hello.capabilities,

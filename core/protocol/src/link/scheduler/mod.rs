@@ -324,3 +324,6 @@ impl Scheduler {
         close
     }
 }
+
+#[cfg(test)]
+mod tests;
