@@ -37,8 +37,7 @@ pub const SEEN_FOR: Duration = Duration::from_secs(8 * 86_400);
 /// Longest lifetime (docs/protocol.md §6).
 pub const MAX_LIFETIME: Duration = Duration::from_secs(604_800);
 
-/// How long a bundle is held, whatever is said of its age (docs/protocol.md §6). A lifetime's
-/// bound already sees to it.
+/// How long a bundle is held, whatever is said of its age (docs/protocol.md §6).
 pub const HOLD: Duration = MAX_LIFETIME;
 
 /// Largest bundle (docs/protocol.md §6), in bytes.

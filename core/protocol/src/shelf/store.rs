@@ -326,8 +326,8 @@ impl Shelf {
         if self.seen.contains(&arrival.content) {
             return Err(DeclineReason::Seen);
         }
-        if arrival.size > MAX_BUNDLE {
-            return Err(DeclineReason::TooLarge);
+        if !(1..=MAX_BUNDLE).contains(&arrival.size) {
+            return Err(DeclineReason::Size);
         }
         if arrival.lifetime > MAX_LIFETIME {
             return Err(DeclineReason::TooLong);
