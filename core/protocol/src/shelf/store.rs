@@ -393,3 +393,6 @@ fn born(meta: &Meta) -> i128 {
     let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
     nanos(meta.received).saturating_sub(nanos(meta.age))
 }
+
+#[cfg(test)]
+mod tests;
