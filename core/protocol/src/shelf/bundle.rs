@@ -111,9 +111,9 @@ pub enum DeclineReason {
     /// A lifetime above seven days.
     #[error("lifetime too long")]
     TooLong,
-    /// No bundle has this size.
-    #[error("size of no bundle")]
-    Size,
+    /// Larger than any bundle, or empty.
+    #[error("too large or empty")]
+    TooLarge,
     /// This kind of peers has brought enough for now.
     #[error("rate limit of all sources")]
     RateTotal,

@@ -327,7 +327,7 @@ impl Shelf {
             return Err(DeclineReason::Seen);
         }
         if !(1..=MAX_BUNDLE).contains(&arrival.size) {
-            return Err(DeclineReason::Size);
+            return Err(DeclineReason::TooLarge);
         }
         if arrival.lifetime > MAX_LIFETIME {
             return Err(DeclineReason::TooLong);

@@ -97,10 +97,10 @@ fn an_arrival_is_kept_once_and_not_again_after_it_has_gone() {
 fn sizes_lifetimes_and_ages_are_bounded() {
     let mut shelf = shelf();
     let cases: [(u32, u64, u64, Option<DeclineReason>); 8] = [
-        (0, 0, 10, Some(DeclineReason::Size)),
+        (0, 0, 10, Some(DeclineReason::TooLarge)),
         (1, 0, 10, None),
         (16_384, 0, 10, None),
-        (16_385, 0, 10, Some(DeclineReason::Size)),
+        (16_385, 0, 10, Some(DeclineReason::TooLarge)),
         (256, 0, 604_800, None),
         (256, 0, 604_801, Some(DeclineReason::TooLong)),
         (256, 10, 10, None),
@@ -169,7 +169,7 @@ fn declined_for_room_need_not_come_again_but_a_lie_or_a_rate_refuses_nothing_for
     for reason in [
         DeclineReason::Expired,
         DeclineReason::TooLong,
-        DeclineReason::Size,
+        DeclineReason::TooLarge,
         DeclineReason::RateTotal,
         DeclineReason::RateSource,
     ] {
