@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn bounds_hold_at_both_ends() {
-        for label in ["x".repeat(1), "x".repeat(64)] {
+        for label in ["x".to_owned(), "x".repeat(64)] {
             let invite = example(&label);
             assert_eq!(invite.to_string().parse(), Ok(invite));
         }
