@@ -188,12 +188,22 @@ fn bundles() {
         assert!(!accepted, "{why}");
         json!({"why": why, "bundle": encode(bytes)})
     });
+    let two_keys = hex::decode(include_str!("../../src/message/bundle/two_keys.hex").trim());
+    let two_keys = Bundle::parse(two_keys.expect("hex").into()).expect("well formed");
+    let (opens, refuses) = ([1; 32], [9; 32]);
+    assert!(bundle::open(&two_keys, &opens).is_ok());
+    assert!(bundle::open(&two_keys, &refuses).is_err());
     super::check(
         "bundle.json",
         &json!({
             "message_key": encode(MESSAGE_KEY), "tag_key": encode(TAG_KEY), "nonce": encode(NONCE),
             "envelope": "byte i is i mod 256", "bundles": cases,
             "padded": {"envelope_len": 100, "bundle": encode(padded.as_bytes())},
+            "two_keys": {
+                "why": "the ciphertext decrypts under both keys; the commitment is to one",
+                "opens": encode(opens), "refuses": encode(refuses),
+                "bundle": encode(two_keys.as_bytes()),
+            },
             "refused": refused,
         }),
     );
