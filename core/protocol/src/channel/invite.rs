@@ -106,7 +106,7 @@ impl FromStr for Invite {
             return Err(InviteError::Version(content[0]));
         }
         let label = core::str::from_utf8(&content[FIXED..]).map_err(|_| InviteError::Name)?;
-        let label = Label::from_canonical(label).map_err(|_| InviteError::Name)?;
+        let label = Label::from_canonical(label).ok_or(InviteError::Name)?;
         let array = |range: core::ops::Range<usize>| {
             let mut out = Zeroizing::new([0; 32]);
             out.copy_from_slice(&content[range]);

@@ -147,7 +147,7 @@ impl ChannelKeys {
                 }
             }
             2 => {
-                let label = Label::from_canonical(&record.name).map_err(|_| RecordError::Name)?;
+                let label = Label::from_canonical(&record.name).ok_or(RecordError::Name)?;
                 let epochs = Epochs::from_records(&record.epochs).ok_or(RecordError::Epochs)?;
                 Ok(Self::new(
                     ChannelKind::Private,
