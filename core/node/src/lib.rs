@@ -7,6 +7,7 @@ pub mod config;
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
 mod node;
+pub mod offline;
 pub mod ports;
 mod runtime;
 pub mod sightings;

@@ -107,7 +107,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
             Command::IdBackup { path, passphrase } => return self.backup(answer, &path, passphrase),
             Command::IdWipe => {
                 self.stopping = true;
-                crate::wipe::begin(&self.config.data).map(|()| Reply::Done)
+                crate::wipe::wipe(&self.config.data).map(|()| Reply::Done)
             }
             Command::SetName { name } => return self.change(answer, |driver| driver.set_name(&name)),
             Command::Doctor => Ok(Reply::Doctor(self.doctor())),
@@ -453,7 +453,10 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 let store = std::sync::Arc::clone(&self.store);
                 // The passphrase's key derivation takes a second of work: off the loop with it.
                 tokio::task::spawn_blocking(move || {
-                    let result = crate::backup::write(&*store, &path, &passphrase).map(|()| Reply::Done);
+                    let result = crate::backup::Backup::collect(&*store)
+                        .and_then(|backup| crate::backup::seal(&backup, &passphrase))
+                        .and_then(|sealed| crate::backup::write_file(&path, &sealed))
+                        .map(|()| Reply::Done);
                     let _ = answer.send(result);
                 });
                 None

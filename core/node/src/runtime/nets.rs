@@ -32,6 +32,11 @@ impl<N: Network> Net<N> {
         Self { network, local, links: BTreeMap::new(), listening: Vec::new() }
     }
 
+    /// The node's numbers of the links that are left; they are this network's no more.
+    pub(super) fn take_links(&mut self) -> Vec<LinkId> {
+        core::mem::take(&mut self.links).into_values().collect()
+    }
+
     pub(super) fn is_drained(&self) -> bool {
         self.links.is_empty()
     }

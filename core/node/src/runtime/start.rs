@@ -64,7 +64,7 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
     let make_net = move |key: &TransportKey| {
         let mut slow_seed = Zeroizing::new([0; 32]);
         slow_rng.fill(&mut *slow_seed);
-        let config = P2pConfig { listen: listen.clone(), gossip, ..P2pConfig::new(*key.seed(), *slow_seed, salt) };
+        let config = P2pConfig { listen: listen.clone(), gossip, ..P2pConfig::new(*key.seed, *slow_seed, salt) };
         P2pNetwork::start(&config).map_err(|error| error.to_string())
     };
     let network = make_net(&key).map_err(|why| ApiError::new(ErrorKind::Invalid, why, "check --listen"))?;
@@ -92,7 +92,7 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
         key,
         nets,
         make_net: Box::new(make_net),
-        source_of: Box::new(move |address: SocketAddr| p2p::source_of(address, &salt)),
+        source_of: Box::new(move |address: SocketAddr| p2p::source_of_address(address, &salt)),
         lan,
         lan_state,
         interfaces: None,
