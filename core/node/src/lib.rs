@@ -2,10 +2,14 @@
 
 pub mod adapters;
 pub mod api;
+pub mod backup;
 pub mod config;
 mod node;
+mod offline;
 pub mod ports;
 mod runtime;
 pub mod text;
+pub mod wipe;
 
 pub use node::{EventStream, Node};
+pub use offline::restore;

@@ -14,8 +14,9 @@ pub fn rfc3339(unix_s: u64) -> String {
         .map_or_else(|| "9999-12-31T23:59:59Z".to_owned(), |t| t.to_string())
 }
 
-/// Now by the wall clock.
-pub(crate) fn rfc3339_now() -> String {
+/// Now by the wall clock, to the millisecond.
+#[must_use]
+pub fn rfc3339_now() -> String {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
