@@ -15,3 +15,4 @@ pub mod text;
 pub mod wipe;
 
 pub use node::{EventStream, Node};
+pub use offline::restore;

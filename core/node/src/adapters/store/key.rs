@@ -136,7 +136,9 @@ impl Keys {
         tag: &[u8; 16],
     ) -> bool {
         let tag = Tag::from(*tag);
-        self.cipher.decrypt_inout_detached(&nonce(id, part), aad, text.into(), &tag).is_ok()
+        self.cipher
+            .decrypt_inout_detached(&nonce(id, part), aad, text.into(), &tag)
+            .is_ok()
     }
 
     /// The blinded key of an entry: two bytes for the table, fourteen for the key.

@@ -80,9 +80,17 @@ pub struct Opened {
 }
 
 pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, StoreError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
     let lock = DirLock::take(dir)?;
-    let opening = Opening { files: options.files.clone(), dir: dir.to_owned(), options, lock };
+    let opening = Opening {
+        files: options.files.clone(),
+        dir: dir.to_owned(),
+        options,
+        lock,
+    };
     opening.go()
 }
 
@@ -108,7 +116,10 @@ impl Opening {
             Err(error) => return Err(error.into()),
         };
         match (key::read(&self.dir)?, journal) {
-            (KeyState::Newer(found), _) => Err(StoreError::Newer { found, supported: 1 }),
+            (KeyState::Newer(found), _) => Err(StoreError::Newer {
+                found,
+                supported: 1,
+            }),
             (KeyState::Missing, None) if !marked => self.create(),
             // A first start that was interrupted: the mark comes last, nothing was ever stored.
             (KeyState::Plain(_), None) if !marked && !self.lock.new => self.create(),
@@ -148,7 +159,10 @@ impl Opening {
         let (journal, format) = match Journal::look(&keys, file, self.options.format)? {
             Looked::Ours { journal, format } => (journal, format),
             Looked::Newer { format } => {
-                return Err(StoreError::Newer { found: format, supported: self.options.format });
+                return Err(StoreError::Newer {
+                    found: format,
+                    supported: self.options.format,
+                });
             }
             Looked::Foreign(what) => return self.damaged(what),
         };
@@ -158,10 +172,13 @@ impl Opening {
         let walked = walk(&journal, &keys, Tail::EMPTY, len, &mut filling)?;
         let tail = walked.tail;
         let damage = match (walked.damaged_at, &clean) {
-            (Some(at), _) => Some(format!("record at byte {at} of the journal is not readable")),
-            (None, Some(clean)) if tail.end < clean.end => {
-                Some(format!("the journal ends at byte {}, it ended at {}", tail.end, clean.end))
-            }
+            (Some(at), _) => Some(format!(
+                "record at byte {at} of the journal is not readable"
+            )),
+            (None, Some(clean)) if tail.end < clean.end => Some(format!(
+                "the journal ends at byte {}, it ended at {}",
+                tail.end, clean.end
+            )),
             _ => None,
         };
         let generation = Generation::new(journal, Arc::clone(&keys), filling.index, tail.end);
@@ -169,13 +186,17 @@ impl Opening {
             generation.set_damaged();
             return Ok(self.opened(Some((keys, generation, tail)), damage));
         }
-        self.tidy(generation.file(), &tail, walked.torn, clean.is_some()).map_err(refused)?;
+        self.tidy(generation.file(), &tail, walked.torn, clean.is_some())
+            .map_err(refused)?;
         let opened = if format == self.options.format {
             self.opened(Some((keys, generation, tail)), None)
         } else {
             self.migrate(keys, generation, tail, format)?
         };
-        Ok(Opened { torn: walked.torn, ..opened })
+        Ok(Opened {
+            torn: walked.torn,
+            ..opened
+        })
     }
 
     /// Makes what was found durable before anyone builds on it.
@@ -208,13 +229,25 @@ impl Opening {
     ) -> Result<Opened, StoreError> {
         let mut format = found;
         while format != self.options.format {
-            let step = self.options.migrations.iter().find(|step| step.from == format);
+            let step = self
+                .options
+                .migrations
+                .iter()
+                .find(|step| step.from == format);
             let Some(step) = step.filter(|step| step.to > format) else {
                 let damage = Some(format!("no way from its format {format} to this program's"));
                 return Ok(self.opened(Some((keys, generation, tail)), damage));
             };
             let index = self.empty_index()?;
-            match rewrite::migrate(&self.files, &self.dir, &keys, &generation, tail, index, step) {
+            match rewrite::migrate(
+                &self.files,
+                &self.dir,
+                &keys,
+                &generation,
+                tail,
+                index,
+                step,
+            ) {
                 Ok((next, end)) => (generation, tail) = (next, end),
                 Err(StoreError::Damaged { what }) => {
                     return Ok(self.opened(Some((keys, generation, tail)), Some(what)));
@@ -224,7 +257,10 @@ impl Opening {
             format = step.to;
         }
         let opened = self.opened(Some((keys, generation, tail)), None);
-        Ok(Opened { migrated_from: Some(found), ..opened })
+        Ok(Opened {
+            migrated_from: Some(found),
+            ..opened
+        })
     }
 
     /// Nothing can be read, and nothing must be written.
@@ -236,7 +272,12 @@ impl Opening {
         let open = open.map(|(keys, generation, tail)| Open {
             keys,
             current: RwLock::new(Arc::new(generation)),
-            writer: Mutex::new(Writer { tail, untidy: false, failed: false, compact_from: 0 }),
+            writer: Mutex::new(Writer {
+                tail,
+                untidy: false,
+                failed: false,
+                compact_from: 0,
+            }),
         });
         let store = DiskStore::new(Inner {
             dir: self.dir,
@@ -248,7 +289,12 @@ impl Opening {
             stop: AtomicBool::new(false),
             _lock: self.lock,
         });
-        Opened { store, damage, torn: 0, migrated_from: None }
+        Opened {
+            store,
+            damage,
+            torn: 0,
+            migrated_from: None,
+        }
     }
 
     fn empty_index(&self) -> io::Result<Index> {

@@ -63,8 +63,12 @@ fn destroy_key(files: &Files, dir: &Path) -> io::Result<()> {
         };
         // In place, and no byte longer: this works on a full disk. Flash may keep the old block until
         // it is collected; platforms with a keystore destroy the wrapping key there.
-        let len = usize::try_from(file.metadata()?.len()).unwrap_or(0).min(4096);
-        let overwritten = files.write_at(&file, &vec![0; len], 0).and_then(|()| files.sync(&file));
+        let len = usize::try_from(file.metadata()?.len())
+            .unwrap_or(0)
+            .min(4096);
+        let overwritten = files
+            .write_at(&file, &vec![0; len], 0)
+            .and_then(|()| files.sync(&file));
         files.rename(&path, &dir.join(WIPED_FILE))?;
         files.sync_dir(dir)?;
         overwritten?;
@@ -92,7 +96,10 @@ fn finish(files: &Files, dir: &Path) -> io::Result<()> {
 pub(super) fn remove_indexes(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(INDEX_PREFIX));
+        let ours = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(INDEX_PREFIX));
         if ours && entry.file_type()?.is_dir() {
             fs::remove_dir_all(entry.path())?;
         }
