@@ -123,12 +123,10 @@ fn a_link_that_comes_meanwhile_ends_the_wait() {
 }
 
 #[test]
-fn a_newcomer_dials_at_once_whatever_the_ids() {
-    // Must-show b: nobody can have heard of it yet.
-    let mut node = Node::new();
-    assert_eq!(node.sight(T + UNSEEN - MS, 99), vec![99]);
+fn a_newcomer_waits_but_a_moment() {
+    // Must-show b: those who were there may not have heard of it yet.
     for (age, grace) in [
-        (UNSEEN, YOUNG_GRACE),
+        (Duration::ZERO, YOUNG_GRACE),
         (YOUNG - MS, YOUNG_GRACE),
         (YOUNG, GRACE),
     ] {
@@ -137,17 +135,18 @@ fn a_newcomer_dials_at_once_whatever_the_ids() {
         let (at, dialled) = node.next();
         assert_eq!(dialled, vec![99]);
         assert!(at >= T + age + grace && at <= T + age + grace * 3 / 2);
+        let mut node = Node::new();
+        assert_eq!(node.sight(T + age, 101), vec![101]);
     }
     // A new announcement makes it new again.
     let mut node = Node::new();
-    node.at(
-        T + 60 * S,
-        Event::Announced {
-            transport: transport(100),
-            discovery: discovery(100),
-        },
-    );
-    assert_eq!(node.sight(T + 60 * S, 99), vec![99]);
+    let announced = Event::Announced {
+        transport: transport(100),
+        discovery: discovery(100),
+    };
+    node.at(T + 60 * S, announced);
+    node.sight(T + 60 * S, 99);
+    assert!(node.next().0 <= T + 60 * S + YOUNG_GRACE * 3 / 2);
 }
 
 #[test]
@@ -482,6 +481,8 @@ fn beyond_the_target_only_neighbours_are_dialled() {
             dialled.extend(node.up(T, peer));
         }
     }
+    dialled.extend(node.at(T + YOUNG, Event::Timer));
+    dialled.sort_unstable();
     assert_eq!(dialled, vec![96, 97, 98, 99, 101, 102, 103, 104]);
 }
 
@@ -509,6 +510,12 @@ fn a_crowd_is_dialled_up_to_the_chosen_ones() {
             dialled += 1;
             dialled += node.up(T, peer).len();
         }
+    }
+    // Those of lower ids are dialled a moment later.
+    let mut later = node.at(T + YOUNG, Event::Timer);
+    while let Some(peer) = later.pop() {
+        dialled += 1;
+        later.extend(node.up(T + YOUNG, peer));
     }
     assert_eq!(dialled, 2 * RING_SIDE + DIALLED_AT_RANDOM);
     assert_eq!(node.policy.linked(), dialled);
