@@ -2,10 +2,17 @@
 
 pub mod adapters;
 pub mod api;
+pub mod backup;
 pub mod config;
+#[cfg(any(test, feature = "test-util"))]
+pub mod contract;
 mod node;
+pub mod offline;
 pub mod ports;
 mod runtime;
+pub mod sightings;
 pub mod text;
+pub mod wipe;
 
 pub use node::{EventStream, Node};
+pub use offline::restore;

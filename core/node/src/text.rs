@@ -14,14 +14,20 @@ pub fn rfc3339(unix_s: u64) -> String {
         .map_or_else(|| "9999-12-31T23:59:59Z".to_owned(), |t| t.to_string())
 }
 
+/// Milliseconds since the Unix epoch as RFC 3339 UTC with milliseconds.
+#[must_use]
+pub fn rfc3339_ms(unix_ms: u64) -> String {
+    let whole = rfc3339(unix_ms / 1000);
+    format!("{}.{:03}Z", whole.trim_end_matches('Z'), unix_ms % 1000)
+}
+
 /// Now by the wall clock.
-pub(crate) fn rfc3339_now() -> String {
+#[must_use]
+pub fn rfc3339_now() -> String {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
-    let ms = i64::try_from(since.as_millis()).unwrap_or(0);
-    jiff::Timestamp::from_millisecond(ms)
-        .map_or_else(|_| rfc3339(since.as_secs()), |t| format!("{t:.3}"))
+    rfc3339_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -99,8 +99,8 @@ hex_id!(
     ContentId, 32
 );
 hex_id!(
-    /// SHA-256 of an envelope's bytes: what members know a message by. It is the same however
-    /// often the envelope is sealed again. Text: 64 hex digits.
+    /// SHA-256 over an envelope's author and body: what members know a message by. It is the same
+    /// however often the envelope is signed and sealed again. Text: 64 hex digits.
     MessageId, 32
 );
 hex_id!(

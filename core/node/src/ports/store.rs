@@ -16,6 +16,21 @@ pub enum Table {
     Seen = 4,
     /// Opened messages, by message id.
     Messages = 5,
+    /// States of own messages, by message id.
+    States = 6,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 7] = [
+        Self::Meta,
+        Self::Channels,
+        Self::Bundles,
+        Self::Shelf,
+        Self::Seen,
+        Self::Messages,
+        Self::States,
+    ];
 }
 
 /// Largest key, in bytes.
@@ -24,6 +39,8 @@ pub const MAX_KEY: usize = 64;
 pub const MAX_VALUE: usize = 64 * 1024;
 /// Largest sum of keys and values in one batch, in bytes.
 pub const MAX_BATCH: usize = 8 * 1024 * 1024;
+/// Most changes in one batch: empty keys and values weigh nothing in [`MAX_BATCH`].
+pub const MAX_OPS: usize = 64 * 1024;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]

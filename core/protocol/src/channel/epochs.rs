@@ -230,3 +230,6 @@ fn seconds_up(time: Duration) -> u64 {
 fn elapsed(since_s: u64, key_clock: Duration) -> u64 {
     key_clock.as_secs().saturating_sub(since_s)
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,7 +106,7 @@ impl FromStr for Invite {
             return Err(InviteError::Version(content[0]));
         }
         let label = core::str::from_utf8(&content[FIXED..]).map_err(|_| InviteError::Name)?;
-        let label = Label::from_canonical(label).map_err(|_| InviteError::Name)?;
+        let label = Label::from_canonical(label).ok_or(InviteError::Name)?;
         let array = |range: core::ops::Range<usize>| {
             let mut out = Zeroizing::new([0; 32]);
             out.copy_from_slice(&content[range]);
@@ -126,5 +126,110 @@ impl FromStr for Invite {
 impl fmt::Debug for Invite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Invite").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn example(label: &str) -> Invite {
+        Invite {
+            fixed_secret: Zeroizing::new([0xd5; 32]),
+            epoch: 0x0102_0304,
+            chain: Zeroizing::new([0xd6; 32]),
+            label: Label::parse(label).expect("a label"),
+        }
+    }
+
+    /// The text of these bytes with a check that fits.
+    fn text(content: &[u8]) -> String {
+        let bytes = [content, &hash(&[content])[..CHECK]].concat();
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    fn content(label: &[u8]) -> Vec<u8> {
+        [&[1][..], &[0xd5; 32], &[1, 2, 3, 4], &[0xd6; 32], label].concat()
+    }
+
+    fn refused(content: &[u8]) -> InviteError {
+        text(content).parse::<Invite>().expect_err("refused")
+    }
+
+    #[test]
+    fn the_text_form_is_the_one_of_the_protocol() {
+        let invite = example("Family");
+        let shown = invite.to_string();
+        assert_eq!(shown, text(&content(b"Family")));
+        assert_eq!(shown.parse(), Ok(invite.clone()));
+        assert_eq!(format!(" {shown}\n").parse(), Ok(invite.clone()));
+        assert_eq!(
+            (invite.epoch(), invite.label().as_str()),
+            (0x0102_0304, "Family")
+        );
+    }
+
+    #[test]
+    fn bounds_hold_at_both_ends() {
+        for label in ["x".to_owned(), "x".repeat(64)] {
+            let invite = example(&label);
+            assert_eq!(invite.to_string().parse(), Ok(invite));
+        }
+        assert_eq!(refused(&content(b"")), InviteError::Malformed);
+        assert_eq!(refused(&content(&[b'x'; 65])), InviteError::Malformed);
+        assert_eq!(refused(&[]), InviteError::Malformed);
+        assert_eq!(PREFIX.parse::<Invite>(), Err(InviteError::Malformed));
+        let long = format!("{PREFIX}{}", "A".repeat(1 << 20));
+        assert_eq!(long.parse::<Invite>(), Err(InviteError::Malformed));
+    }
+
+    #[test]
+    fn each_part_is_checked() {
+        let good = text(&content(b"Family"));
+        let other = good.replacen("sovereign", "Sovereign", 1);
+        assert_eq!(other.parse::<Invite>(), Err(InviteError::Prefix));
+        assert_eq!(
+            format!("{good}=").parse::<Invite>(),
+            Err(InviteError::Malformed)
+        );
+        let whole_groups = text(&content(b"Families"));
+        assert_eq!(
+            whole_groups[..whole_groups.len() - 4].parse::<Invite>(),
+            Err(InviteError::Check),
+            "cut when it was copied"
+        );
+        let mut later = content(b"Family");
+        later[0] = 2;
+        assert_eq!(refused(&later), InviteError::Version(2));
+        assert_eq!(refused(&content(b" Family")), InviteError::Name);
+        assert_eq!(refused(&content(b"Fam\xffly")), InviteError::Name);
+        assert_eq!(
+            refused(&content("a\u{202E}b".as_bytes())),
+            InviteError::Name
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        assert_eq!(format!("{:?}", example("Family")), "Invite { .. }");
+    }
+
+    proptest! {
+        #[test]
+        fn any_changed_character_is_refused(at in 17usize..122, to in "[A-Za-z0-9_-]") {
+            let good = example("Family").to_string();
+            prop_assume!(at < good.len() && good[at..=at] != to);
+            let mut changed = good;
+            changed.replace_range(at..=at, &to);
+            prop_assert!(changed.parse::<Invite>().is_err());
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..150)) {
+            prop_assert!(text.parse::<Invite>().is_err());
+            let encoded = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
+            prop_assert!(encoded.parse::<Invite>().is_err());
+        }
     }
 }

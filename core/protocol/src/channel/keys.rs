@@ -147,7 +147,7 @@ impl ChannelKeys {
                 }
             }
             2 => {
-                let label = Label::from_canonical(&record.name).map_err(|_| RecordError::Name)?;
+                let label = Label::from_canonical(&record.name).ok_or(RecordError::Name)?;
                 let epochs = Epochs::from_records(&record.epochs).ok_or(RecordError::Epochs)?;
                 Ok(Self::new(
                     ChannelKind::Private,
@@ -317,37 +317,4 @@ fn message_key(chain: &Chain) -> Zeroizing<[u8; 32]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::DeviceId;
-    use crate::message::envelope::{Draft, Envelope, Kind};
-    use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-
-    #[test]
-    fn a_message_goes_from_one_member_to_another() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let label = Label::parse("Family").expect("a label");
-        let ours = ChannelKeys::private(&label, &mut rng, Duration::ZERO);
-        let invite = ours.invite().expect("private").to_string();
-        let theirs = ChannelKeys::from_invite(&invite.parse().expect("invite"), Duration::ZERO);
-        let alice = Identity::from_seed([1; 32]);
-        let envelope = Draft {
-            channel: ours.id(),
-            epoch: ours.newest_epoch(),
-            device: DeviceId([1, 2, 3, 4]),
-            kind: Kind::Text,
-            parents: vec![],
-            sent_at_s: 5,
-            lamport: 1,
-            payload: Bytes::from_static(b"hello"),
-        }
-        .sign(&ours.signer(&alice))
-        .expect("signed");
-        let bundle = ours.seal(&envelope, &mut rng).expect("sealed");
-        let bundle = Bundle::parse(bundle.as_bytes().clone()).expect("a bundle");
-        let opened = theirs.open(&bundle).expect("opened");
-        let read = Envelope::verify(&opened.envelope, theirs.id(), opened.epoch).expect("verified");
-        assert_eq!(read.payload, "hello");
-        assert_eq!(read.author.0, alice.public().0);
-    }
-}
+mod tests;

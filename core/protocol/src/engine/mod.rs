@@ -216,6 +216,27 @@ impl Engine {
         &self.name
     }
 
+    /// Capability bits that this node announces.
+    #[must_use]
+    pub const fn capabilities(&self) -> u32 {
+        self.config.capabilities
+    }
+
+    /// Changes the display name: the next message in each channel carries it.
+    pub fn set_name(&mut self, name: String) {
+        self.name = name;
+    }
+
+    /// Writes the node's own record, a `wire::local::NodeRecord` as encoded.
+    pub fn persist_node(&mut self, record: Vec<u8>) -> Token {
+        self.persist(vec![StoreOp::PutNode(record)], Pending::Quiet)
+    }
+
+    /// A new network has no topics yet: the next time-out sets them again.
+    pub fn set_topics_again(&mut self) {
+        self.topics.clear();
+    }
+
     /// State of an own message.
     #[must_use]
     pub fn state(&self, message: &MessageId) -> Option<OwnState> {

@@ -251,3 +251,163 @@ fn number(bytes: &[u8], at: usize) -> u32 {
     out.copy_from_slice(&bytes[at..at + 4]);
     u32::from_be_bytes(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::bundle::seal;
+    use proptest::prelude::*;
+
+    fn record(len: usize, age_s: u32) -> Record {
+        let bundle = seal(&vec![7; len], &[1; 32], &[2; 32], [3; 16]).expect("sealed");
+        Record {
+            bundle,
+            age_s,
+            lifetime_s: MAX_LIFETIME_S,
+        }
+    }
+
+    fn file(records: &[Record]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut writer = Writer::start(&mut out);
+        for record in records {
+            writer.record(record, &mut out).expect("written");
+        }
+        writer.finish(&mut out);
+        out
+    }
+
+    /// The records before the first error, and that error or the count.
+    fn read(file: &[u8], piece: usize) -> (Vec<Record>, Result<u64, ArchiveError>) {
+        let mut reader = Reader::new();
+        let mut found = Vec::new();
+        for mut input in file.chunks(piece) {
+            loop {
+                match reader.read(&mut input) {
+                    Ok(Some(record)) => found.push(record),
+                    Ok(None) => break,
+                    Err(error) => {
+                        assert_eq!(reader.read(&mut &[0u8; 99][..]), Err(error), "it stays");
+                        assert_eq!(reader.finish(), Err(error));
+                        return (found, Err(error));
+                    }
+                }
+            }
+            assert!(reader.pending.len() < 16_384 + 8, "one record at most");
+        }
+        (found, reader.finish())
+    }
+
+    #[test]
+    fn round_trip_in_pieces_of_any_size() {
+        // MSG-12.
+        let all = vec![record(5, 0), record(900, 7), record(16_000, u32::MAX)];
+        let bytes = file(&all);
+        for piece in [1, 3, 20, 1_000, bytes.len()] {
+            assert_eq!(read(&bytes, piece), (all.clone(), Ok(3)));
+        }
+        let listed: Result<Vec<_>, _> = records(&bytes).collect();
+        assert_eq!(listed, Ok(all));
+        assert_eq!(read(&file(&[]), 1), (vec![], Ok(0)));
+    }
+
+    #[test]
+    fn the_layout_is_the_one_of_the_protocol() {
+        let one = record(5, 9);
+        let head = [
+            &MAGIC[..],
+            &256u32.to_be_bytes(),
+            &9u32.to_be_bytes(),
+            &604_800u32.to_be_bytes(),
+        ];
+        let before = [&head.concat()[..], one.bundle.as_bytes(), &[0; 4]].concat();
+        assert_eq!(
+            file(&[one]),
+            [&before[..], &Sha256::digest(&before)].concat()
+        );
+    }
+
+    #[test]
+    fn a_file_cut_short_gives_what_it_holds() {
+        let all = vec![record(5, 0), record(5, 1)];
+        let bytes = file(&all);
+        let ends = [20 + 268, 20 + 2 * 268];
+        for cut in 0..bytes.len() {
+            let whole = ends.iter().filter(|end| **end <= cut).count();
+            let (found, end) = read(&bytes[..cut], 64);
+            assert_eq!(found, all[..whole]);
+            assert_eq!(
+                end,
+                Err(ArchiveError::Truncated(whole as u64)),
+                "cut at {cut}"
+            );
+            assert_eq!(records(&bytes[..cut]).count(), whole + 1);
+        }
+    }
+
+    #[test]
+    fn each_part_is_checked() {
+        let good = file(&[record(5, 0)]);
+        let with = |at: usize, bytes: &[u8]| {
+            let mut changed = good.clone();
+            changed[at..at + bytes.len()].copy_from_slice(bytes);
+            read(&changed, 100).1
+        };
+        assert_eq!(with(18, b"2"), Err(ArchiveError::Magic));
+        for len in [1u32, 255, 257, 16_385, u32::MAX] {
+            assert_eq!(with(20, &len.to_be_bytes()), Err(ArchiveError::Length(len)));
+        }
+        assert_eq!(with(28, &604_800u32.to_be_bytes()), Ok(1));
+        assert_eq!(
+            with(28, &604_801u32.to_be_bytes()),
+            Err(ArchiveError::Lifetime(604_801))
+        );
+        assert_eq!(
+            with(32, &[9]),
+            Err(ArchiveError::Bundle(BundleError::Version(9)))
+        );
+        assert_eq!(with(24, &[1]), Err(ArchiveError::Hash), "a changed age");
+        assert_eq!(
+            with(good.len() - 1, &[!good[good.len() - 1]]),
+            Err(ArchiveError::Hash)
+        );
+        let trailing = [&good[..], &[0]].concat();
+        assert_eq!(read(&trailing, 1).1, Err(ArchiveError::Trailing));
+        assert_eq!(read(&trailing, 9_999).1, Err(ArchiveError::Trailing));
+        let last = records(&trailing).last();
+        assert_eq!(last, Some(Err(ArchiveError::Trailing)));
+    }
+
+    #[test]
+    fn an_impossible_lifetime_is_not_written() {
+        let mut out = Vec::new();
+        let mut writer = Writer::start(&mut out);
+        let mut wrong = record(5, 0);
+        wrong.lifetime_s = 604_801;
+        let before = out.clone();
+        assert_eq!(
+            writer.record(&wrong, &mut out),
+            Err(ArchiveError::Lifetime(604_801))
+        );
+        assert_eq!(out, before);
+        writer.finish(&mut out);
+        assert_eq!(read(&out, 99).1, Ok(0), "the file goes on without it");
+    }
+
+    proptest! {
+        #[test]
+        fn any_flipped_bit_is_noticed(at in any::<proptest::sample::Index>(), piece in 1usize..600) {
+            let mut bytes = file(&[record(5, 0), record(300, 1)]);
+            let bit = at.index(bytes.len() * 8);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(read(&bytes, piece).1.is_err());
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), piece in 1usize..99) {
+            prop_assert!(read(&bytes, piece).1.is_err());
+            let after_magic = [&MAGIC[..], &bytes].concat();
+            prop_assert!(read(&after_magic, piece).1.is_err());
+        }
+    }
+}

@@ -307,3 +307,6 @@ fn tag(tag_key: &[u8; 32], nonce: &[u8; NONCE], commitment: &[u8; COMMITMENT]) -
 fn cipher(key: &[u8; 32]) -> ChaCha20Poly1305 {
     ChaCha20Poly1305::new(key.into())
 }
+
+#[cfg(test)]
+mod tests;

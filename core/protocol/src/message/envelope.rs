@@ -255,3 +255,6 @@ fn check(body: &EnvelopeBody) -> Result<Vec<ParentId>, EnvelopeError> {
     }
     Ok(parents)
 }
+
+#[cfg(test)]
+mod tests;

@@ -220,7 +220,7 @@ impl Reconciliation {
     }
 
     fn on_symbols(&mut self, symbols: &Symbols) -> Result<Vec<Step>, ReconcileError> {
-        if matches!(self.state, State::Opened) && self.role == Role::Listener {
+        if matches!(self.state, State::Opened) {
             let mut decoder = Box::new(Decoder::new(*self.set.key(), self.set.shorts()));
             take_symbols(&mut decoder, FIRST_SYMBOLS_MAX, symbols)?;
             self.state = State::Decoding {
@@ -423,3 +423,6 @@ fn take_symbols(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

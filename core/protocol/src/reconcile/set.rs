@@ -13,7 +13,7 @@ use crate::id::ContentId;
 pub const MAX_SET: u32 = 262_144;
 
 /// A snapshot of the ids a node has when a session starts, sorted by short id. Later arrivals are
-/// the live exchange's affair. 48 bytes for each id; share it rather than make it twice.
+/// the live exchange's affair. 40 bytes for each id; share it rather than make it twice.
 pub struct SessionSet {
     key: SessionKey,
     ids: Vec<(ShortId, ContentId)>,

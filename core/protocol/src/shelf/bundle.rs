@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::limits::HOLD;
 use crate::{
     id::{ContentId, MessageId},
     link_kind::Source,
@@ -74,12 +75,12 @@ impl Meta {
         self.age.saturating_add(life.saturating_sub(self.received))
     }
 
-    /// The life clock beyond which it is dropped. As a lifetime is at most 7 days, this is never
-    /// later than 7 days after its receipt here.
+    /// The life clock beyond which it is dropped: past its lifetime, and in any case [`HOLD`] after
+    /// its receipt here.
     #[must_use]
     pub fn deadline(&self) -> Duration {
         self.received
-            .saturating_add(self.lifetime.saturating_sub(self.age))
+            .saturating_add(self.lifetime.saturating_sub(self.age).min(HOLD))
     }
 }
 
@@ -110,8 +111,8 @@ pub enum DeclineReason {
     /// A lifetime above seven days.
     #[error("lifetime too long")]
     TooLong,
-    /// Larger than any bundle.
-    #[error("too large")]
+    /// Larger than any bundle, or empty.
+    #[error("too large or empty")]
     TooLarge,
     /// This kind of peers has brought enough for now.
     #[error("rate limit of all sources")]
@@ -148,6 +149,13 @@ mod tests {
         // A clock record that was lost: not younger than when it came.
         assert_eq!(meta.age_now(Duration::from_secs(5)).as_secs(), 10);
         assert_eq!(meta.deadline().as_secs(), 1_090);
+    }
+
+    #[test]
+    fn no_bundle_is_held_for_more_than_seven_days() {
+        assert_eq!(meta(0, 604_799, 5).deadline().as_secs(), 5 + 604_799);
+        assert_eq!(meta(0, 604_801, 5).deadline().as_secs(), 5 + 604_800);
+        assert_eq!(meta(9, 5, 5).deadline().as_secs(), 5);
     }
 
     #[test]

@@ -74,8 +74,10 @@ impl LifeClock {
         clock.life_base = Duration::from_secs(record.life_s);
         clock.key_base = Duration::from_secs(record.key_s);
         let recorded = Duration::from_millis(record.boot_ms);
-        if recorded_boot == boot_id {
-            let passed = clock.origin.saturating_sub(recorded);
+        // A reading ahead of the present one is another boot's, whatever the id says: a container
+        // with a time namespace of its own shows its host's.
+        if recorded_boot == boot_id && recorded <= clock.origin {
+            let passed = clock.origin - recorded;
             if passed <= KEY_PER_RESTART {
                 // The counters simply go on: not even the fraction of a second is lost.
                 clock.origin -= passed;
@@ -231,8 +233,6 @@ mod tests {
         for wall_ms in [0, TODAY_MS, YEAR_2106_MS] {
             assert_eq!(resumed(&record, at(160, wall_ms), BOOT), (1_060, 560));
             assert_eq!(resumed(&record, at(100, wall_ms), BOOT), (1_000, 500));
-            // A boot clock that went back within a boot is broken: nothing is added.
-            assert_eq!(resumed(&record, at(99, wall_ms), BOOT), (1_000, 500));
             assert_eq!(
                 resumed(&record, at(100 + DAY, wall_ms), BOOT),
                 (1_000 + DAY, 500 + DAY)
@@ -264,6 +264,14 @@ mod tests {
         // No real-time clock: 1970 until the network sets it.
         assert_eq!(reboot(0), (1_000, 500));
         assert_eq!(reboot(EARLIEST_WALL_MS - 1), (1_000, 500));
+    }
+
+    #[test]
+    fn a_reading_ahead_of_the_present_one_is_another_boots() {
+        let record = record(1_000, 100, TODAY_MS);
+        let later = |boot_s| resumed(&record, at(boot_s, TODAY_MS + HOUR * 1_000), BOOT);
+        assert_eq!(later(99), (1_000 + HOUR, 500 + HOUR));
+        assert_eq!(later(100), (1_000, 500));
     }
 
     #[test]

@@ -37,8 +37,7 @@ pub const SEEN_FOR: Duration = Duration::from_secs(8 * 86_400);
 /// Longest lifetime (docs/protocol.md §6).
 pub const MAX_LIFETIME: Duration = Duration::from_secs(604_800);
 
-/// How long a bundle is held, whatever is said of its age (docs/protocol.md §6). A lifetime's
-/// bound already sees to it.
+/// How long a bundle is held, whatever is said of its age (docs/protocol.md §6).
 pub const HOLD: Duration = MAX_LIFETIME;
 
 /// Largest bundle (docs/protocol.md §6), in bytes.
@@ -84,10 +83,11 @@ impl Limits {
         u64::from(size).max(floor)
     }
 
-    /// What strangers' bundles may be charged in all.
+    /// What strangers' bundles may be charged in all, rounded down.
     #[must_use]
     pub const fn stranger_bytes(&self) -> u64 {
-        self.total_bytes / 100 * self.stranger_share_percent
+        let (hundreds, rest) = (self.total_bytes / 100, self.total_bytes % 100);
+        hundreds * self.stranger_share_percent + rest * self.stranger_share_percent / 100
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
         // MSG-5: strangers in total ≤ 25 % of store and ≤ 1 MiB an hour.
         let limits = Limits::default();
         assert_eq!(limits.total_bytes, 67_108_864);
-        assert_eq!(limits.stranger_bytes(), 16_777_200);
+        assert_eq!(limits.stranger_bytes(), 16_777_216);
         assert_eq!(limits.stranger_bytes_per_hour, 1_048_576);
         assert_eq!(MAX_BUNDLES as usize + MAX_SEEN, MAX_SET as usize);
     }
@@ -118,6 +118,15 @@ mod tests {
             ..limits
         };
         assert_eq!(odd.cost(1), 334);
+        assert_eq!(odd.stranger_bytes(), 250);
+        assert_eq!(
+            Limits {
+                total_bytes: 99,
+                ..odd
+            }
+            .stranger_bytes(),
+            24
+        );
         assert_eq!(
             Limits {
                 max_bundles: 0,

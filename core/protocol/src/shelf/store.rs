@@ -326,7 +326,7 @@ impl Shelf {
         if self.seen.contains(&arrival.content) {
             return Err(DeclineReason::Seen);
         }
-        if arrival.size > MAX_BUNDLE {
+        if !(1..=MAX_BUNDLE).contains(&arrival.size) {
             return Err(DeclineReason::TooLarge);
         }
         if arrival.lifetime > MAX_LIFETIME {
@@ -393,3 +393,6 @@ fn born(meta: &Meta) -> i128 {
     let nanos = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
     nanos(meta.received).saturating_sub(nanos(meta.age))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The transports: TCP and QUIC, scoped link-local TCP, and the memory transport of tests.
+
+mod expected;
+mod link_local;
+mod memory;
+mod slow_stream;
+mod solo;
+
+use std::{io, time::Duration};
+
+use libp2p::{
+    PeerId, Transport,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, timeout::TransportTimeout},
+        upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, Version},
+    },
+    identity::Keypair,
+    noise, quic, tcp, yamux,
+};
+
+pub use slow_stream::SlowStats;
+
+use super::{P2pError, SlowKey};
+use expected::Expected;
+use memory::MemoryHalf;
+use slow_stream::SlowStream;
+use solo::SoloMuxer;
+
+/// What a connection attempt gives.
+type Output = (PeerId, StreamMuxerBox);
+
+/// Time for the handshakes of an IP connection.
+const WIDE_SETUP: Duration = Duration::from_secs(10);
+/// The same for a slow link: some 400 bytes each way over a radio.
+const SLOW_SETUP: Duration = Duration::from_secs(20);
+/// Substreams of one connection, both directions. In use: the link, gossip in and out, ping in and
+/// out, identify in and out, and a few in passing.
+const MAX_STREAMS: u32 = 16;
+/// Bytes that may arrive unread on one QUIC stream, and on all of a connection: enough for 10 MB/s
+/// at 25 ms, little enough for 256 connections.
+const QUIC_STREAM_WINDOW: u32 = 256 * 1024;
+const QUIC_CONNECTION_WINDOW: u32 = 512 * 1024;
+/// QUIC keeps NAT bindings open (30 s is common); a dead connection is found by ping.
+const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(25);
+const QUIC_IDLE_MS: u32 = 60_000;
+/// Bound into the slow links' handshake in place of a negotiation: other versions fail in Noise.
+const SLOW_PROLOGUE: &[u8] = b"sovereign/slow/1/noise/link/1";
+
+/// All transports of a node.
+pub(super) fn build(
+    keypair: &Keypair,
+    slow_key: &SlowKey,
+    memory: bool,
+    stats: &SlowStats,
+) -> Result<Boxed<Output>, P2pError> {
+    let setup = |what| {
+        move |why: noise::Error| P2pError::Setup {
+            what,
+            why: why.to_string(),
+        }
+    };
+    let noise = noise::Config::new(keypair).map_err(setup("Noise"))?;
+    let mut yamux = yamux::Config::default();
+    yamux.set_max_num_streams(MAX_STREAMS as usize);
+
+    let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise.clone())
+        .multiplex(yamux.clone())
+        .timeout(WIDE_SETUP)
+        .boxed();
+    let link_local = link_local::LinkLocalTcp
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise.clone())
+        .multiplex(yamux.clone())
+        .timeout(WIDE_SETUP)
+        .boxed();
+    let quic = quic::tokio::Transport::new(quic_config(keypair))
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)))
+        .boxed();
+    // First of all: libp2p's TCP takes such an address too, and drops the scope.
+    let ip = either(link_local, either(quic, tcp));
+    if !memory {
+        return Ok(Expected(ip).boxed());
+    }
+    let wide = MemoryHalf::new(false)
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise)
+        .multiplex(yamux)
+        .timeout(WIDE_SETUP)
+        .boxed();
+    let stats = stats.clone();
+    let slow = slow(
+        MemoryHalf::new(true).map(move |channel, _| SlowStream::new(channel, stats)),
+        slow_key.clone(),
+    );
+    Ok(Expected(either(ip, either(wide, slow))).boxed())
+}
+
+/// Secures a slow byte stream with the epoch's key, without any negotiation: the first byte on the
+/// link is Noise's.
+fn slow<T, S>(transport: T, key: SlowKey) -> Boxed<Output>
+where
+    T: Transport<Output = S> + Send + Unpin + 'static,
+    S: futures::AsyncRead + futures::AsyncWrite + Send + Unpin + 'static,
+    T::Error: Send + Sync,
+    T::Dial: Send,
+    T::ListenerUpgrade: Send,
+{
+    let secured = transport
+        .and_then(move |stream, point| async move {
+            // A new handshake key for each connection, authenticated by the key of this moment.
+            let noise = noise::Config::new(&key.keypair()).map_err(io::Error::other)?;
+            let noise = noise.with_prologue(SLOW_PROLOGUE.to_vec());
+            let side = point.to_endpoint();
+            let (peer, stream) = if side.is_dialer() {
+                noise.upgrade_outbound(stream, "/noise").await
+            } else {
+                noise.upgrade_inbound(stream, "/noise").await
+            }
+            .map_err(io::Error::other)?;
+            Ok::<_, io::Error>((peer, StreamMuxerBox::new(SoloMuxer::new(stream, side))))
+        })
+        .boxed();
+    TransportTimeout::new(secured, SLOW_SETUP).boxed()
+}
+
+fn either(first: Boxed<Output>, second: Boxed<Output>) -> Boxed<Output> {
+    first
+        .or_transport(second)
+        .map(|output, _| output.into_inner())
+        .boxed()
+}
+
+fn quic_config(keypair: &Keypair) -> quic::Config {
+    let mut config = quic::Config::new(keypair);
+    config.max_concurrent_stream_limit = MAX_STREAMS;
+    config.max_stream_data = QUIC_STREAM_WINDOW;
+    config.max_connection_data = QUIC_CONNECTION_WINDOW;
+    config.keep_alive_interval = QUIC_KEEP_ALIVE;
+    config.max_idle_timeout = QUIC_IDLE_MS;
+    config
+}
