@@ -1,4 +1,18 @@
 //! DOES. Ports and adapters, the event loop and the public `Node`.
 
 pub mod adapters;
+pub mod api;
+pub mod backup;
+pub mod config;
+#[cfg(any(test, feature = "test-util"))]
+pub mod contract;
+mod node;
+pub mod offline;
 pub mod ports;
+mod runtime;
+pub mod sightings;
+pub mod text;
+pub mod wipe;
+
+pub use node::{EventStream, Node};
+pub use offline::restore;

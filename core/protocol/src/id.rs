@@ -99,8 +99,8 @@ hex_id!(
     ContentId, 32
 );
 hex_id!(
-    /// SHA-256 of an envelope's bytes: what members know a message by. It is the same however
-    /// often the envelope is sealed again. Text: 64 hex digits.
+    /// SHA-256 over an envelope's author and body: what members know a message by. It is the same
+    /// however often the envelope is signed and sealed again. Text: 64 hex digits.
     MessageId, 32
 );
 hex_id!(
@@ -162,10 +162,13 @@ impl TransportId {
     /// # Errors
     /// [`IdError::KeyType`] unless the PeerId embeds an Ed25519 key.
     pub fn from_peer_id_bytes(bytes: &[u8]) -> Result<Self, IdError> {
-        let key = bytes.strip_prefix(&PEER_ID_PREFIX[..]).ok_or(IdError::KeyType)?;
-        key.try_into()
-            .map(Self)
-            .map_err(|_| IdError::Length { expected: 38, got: bytes.len() })
+        let key = bytes
+            .strip_prefix(&PEER_ID_PREFIX[..])
+            .ok_or(IdError::KeyType)?;
+        key.try_into().map(Self).map_err(|_| IdError::Length {
+            expected: 38,
+            got: bytes.len(),
+        })
     }
 }
 
@@ -187,9 +190,14 @@ impl FromStr for TransportId {
     fn from_str(text: &str) -> Result<Self, IdError> {
         // 38 bytes are at most 52 base58 digits.
         if text.len() > 52 {
-            return Err(IdError::Length { expected: 38, got: text.len() });
+            return Err(IdError::Length {
+                expected: 38,
+                got: text.len(),
+            });
         }
-        let bytes = bs58::decode(text).into_vec().map_err(|_| IdError::Encoding)?;
+        let bytes = bs58::decode(text)
+            .into_vec()
+            .map_err(|_| IdError::Encoding)?;
         Self::from_peer_id_bytes(&bytes)
     }
 }
@@ -207,7 +215,10 @@ mod tests {
         // ID-2. SHA-256 of 32 zero bytes is 66687aad f862bd77 6c8fc18b 8e9f8e20 089714856ee2…
         let mesh = IdentityKey([0; 32]).mesh_id();
         assert_eq!(mesh.to_string(), "66687aadf862bd776c8fc18b8e9f8e2008971485");
-        assert_eq!(mesh.fingerprint(), "6668 7aad f862 bd77 6c8f c18b 8e9f 8e20 0897 1485");
+        assert_eq!(
+            mesh.fingerprint(),
+            "6668 7aad f862 bd77 6c8f c18b 8e9f 8e20 0897 1485"
+        );
     }
 
     #[test]
@@ -220,7 +231,10 @@ mod tests {
         assert_eq!(peer.to_string().parse::<TransportId>(), Ok(peer));
         assert!(peer.to_string().starts_with("12D3KooW"));
         assert!("Qm".repeat(400).parse::<TransportId>().is_err());
-        assert_eq!(TransportId::from_peer_id_bytes(&[0; 38]), Err(IdError::KeyType));
+        assert_eq!(
+            TransportId::from_peer_id_bytes(&[0; 38]),
+            Err(IdError::KeyType)
+        );
         assert!(TransportId::from_peer_id_bytes(&peer.to_peer_id_bytes()[..37]).is_err());
     }
 }

@@ -4,6 +4,17 @@
 //! take `(event, now, rng)` and return effects. `docs/protocol.md` is the normative description
 //! of every byte that this crate encodes.
 
+pub mod channel;
+pub mod crypto;
+pub mod engine;
 pub mod id;
+pub mod identity;
+pub mod link;
 pub mod link_kind;
+pub mod log;
+pub mod message;
+pub mod policy;
+pub mod reconcile;
+pub mod shelf;
 pub mod time;
+pub mod wire;

@@ -16,6 +16,9 @@ impl Now {
     #[must_use]
     pub fn after(self, elapsed: Duration) -> Self {
         let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        Self { boot: self.boot.saturating_add(elapsed), wall_ms: self.wall_ms.saturating_add(ms) }
+        Self {
+            boot: self.boot.saturating_add(elapsed),
+            wall_ms: self.wall_ms.saturating_add(ms),
+        }
     }
 }

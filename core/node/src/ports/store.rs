@@ -16,6 +16,21 @@ pub enum Table {
     Seen = 4,
     /// Opened messages, by message id.
     Messages = 5,
+    /// States of own messages, by message id.
+    States = 6,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 7] = [
+        Self::Meta,
+        Self::Channels,
+        Self::Bundles,
+        Self::Shelf,
+        Self::Seen,
+        Self::Messages,
+        Self::States,
+    ];
 }
 
 /// Largest key, in bytes.
@@ -24,6 +39,8 @@ pub const MAX_KEY: usize = 64;
 pub const MAX_VALUE: usize = 64 * 1024;
 /// Largest sum of keys and values in one batch, in bytes.
 pub const MAX_BATCH: usize = 8 * 1024 * 1024;
+/// Most changes in one batch: empty keys and values weigh nothing in [`MAX_BATCH`].
+pub const MAX_OPS: usize = 64 * 1024;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +77,9 @@ pub enum StoreError {
     #[error("the data directory is in use by another node")]
     Held,
     /// The directory was written by a later version.
-    #[error("the store has format {found}, this program reads up to {supported}: install the newer program again")]
+    #[error(
+        "the store has format {found}, this program reads up to {supported}: install the newer program again"
+    )]
     Newer {
         /// Format found.
         found: u32,
@@ -68,7 +87,9 @@ pub enum StoreError {
         supported: u32,
     },
     /// Damaged or foreign. The store was opened read-only: what can be read can be exported.
-    #[error("the store is damaged or not ours ({what}): it is open read-only; export what you need, then restore a backup into an empty directory")]
+    #[error(
+        "the store is damaged or not ours ({what}): it is open read-only; export what you need, then restore a backup into an empty directory"
+    )]
     Damaged {
         /// What was found.
         what: String,

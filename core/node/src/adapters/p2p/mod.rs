@@ -35,7 +35,7 @@ use tokio::{
 };
 use tokio_util::sync::PollSender;
 
-pub use address::{ListenAddressError, parse_listen};
+pub use address::{ListenAddressError, parse_dial, parse_listen, source_of_address};
 pub use config::{Limits, Listen, P2pConfig, P2pError};
 pub use counters::P2pCounters;
 pub use slow_key::SlowKey;

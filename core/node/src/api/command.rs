@@ -1,0 +1,104 @@
+//! What a node can be asked.
+
+use serde::{Deserialize, Serialize};
+
+/// Longest message text taken in, in bytes (a bundle of the largest class holds it).
+pub const MAX_TEXT: usize = 12_000;
+/// Longest name, channel or link taken in, in bytes.
+pub const MAX_NAME_INPUT: usize = 512;
+/// Longest file path taken in, in bytes.
+pub const MAX_PATH: usize = 4096;
+
+/// A command. Channels are named by `#name`, by label, by id or by a prefix of the id of at least
+/// eight digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// The node as a whole.
+    Status,
+    /// Who is near or linked.
+    Peers,
+    /// A new channel: public if the name begins with `#`, private otherwise.
+    ChannelCreate {
+        /// Its name.
+        name: String,
+    },
+    /// Joins by invitation link or `#name`.
+    ChannelJoin {
+        /// The link or name.
+        target: String,
+    },
+    /// Leaves; its keys are destroyed.
+    ChannelLeave {
+        /// Which.
+        channel: String,
+    },
+    /// All joined channels.
+    ChannelList,
+    /// The invitation link.
+    ChannelInvite {
+        /// Which.
+        channel: String,
+    },
+    /// Marks everything in a channel as read.
+    ChannelRead {
+        /// Which.
+        channel: String,
+    },
+    /// Writes a message; answered when it is durable here.
+    Send {
+        /// Where.
+        channel: String,
+        /// What, at most `MAX_TEXT` bytes.
+        text: String,
+    },
+    /// Messages in the order that is the same on every node, oldest first.
+    History {
+        /// Which channel.
+        channel: String,
+        /// At most so many, the newest; at most 10,000.
+        #[serde(default)]
+        limit: Option<u32>,
+        /// Only those after this message id.
+        #[serde(default)]
+        since: Option<String>,
+    },
+    /// Writes bundles to a file (MSG-12).
+    Export {
+        /// Absolute path; must not exist.
+        path: String,
+        /// Only this channel's; otherwise everything carried.
+        #[serde(default)]
+        channel: Option<String>,
+    },
+    /// Reads bundles from a file.
+    Import {
+        /// Absolute path.
+        path: String,
+    },
+    /// Who this node is.
+    IdShow,
+    /// Writes an encrypted backup (ID-1).
+    IdBackup {
+        /// Absolute path; must not exist.
+        path: String,
+        /// The passphrase.
+        passphrase: String,
+    },
+    /// Wipes this node (ID-8) and ends it.
+    IdWipe,
+    /// Changes the display name.
+    SetName {
+        /// The new name.
+        name: String,
+    },
+    /// Looks for reasons why nobody is seen (APP-7).
+    Doctor,
+    /// Dials an address by hand (BOOT-5): a multiaddr that ends in /p2p/<PeerId>.
+    Dial {
+        /// Where and who.
+        address: String,
+    },
+    /// Ends the node.
+    Shutdown,
+}

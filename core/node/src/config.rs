@@ -1,0 +1,41 @@
+//! The node's configuration: plain values, already decided. Where each came from is the caller's business.
+
+use std::path::PathBuf;
+
+/// How a node is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// Data directory; created with owner-only permissions.
+    pub data: PathBuf,
+    /// Display name for a first start; `None` keeps the stored one (or the platform's suggestion).
+    pub name: Option<String>,
+    /// Multiaddrs to listen on; empty: TCP and QUIC on all interfaces, free ports.
+    pub listen: Vec<String>,
+    /// LOC-1.
+    pub mdns: bool,
+    /// The DNS-SD service; only tests change it.
+    pub service_name: String,
+    /// Whether gossip is used among members on wide links.
+    pub gossip: bool,
+    /// Visible cap on bundles held, in bytes (MSG-13).
+    pub store_cap_bytes: u64,
+    /// Links wanted on a LAN.
+    pub lan_links: u16,
+}
+
+impl NodeConfig {
+    /// The defaults on this data directory.
+    #[must_use]
+    pub fn new(data: PathBuf) -> Self {
+        Self {
+            data,
+            name: None,
+            listen: Vec::new(),
+            mdns: true,
+            service_name: "_sovereign._tcp".to_owned(),
+            gossip: true,
+            store_cap_bytes: 64 * 1024 * 1024,
+            lan_links: 32,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The networks of a node: one for each transport key. While a key is renewed the old network
+//! drains beside the new one, and links of both are numbered as one.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use sovereign_protocol::{
+    id::{DiscoveryId, LinkId, TransportId},
+    link_kind::Source,
+};
+
+use crate::ports::{
+    lan::LanSighting,
+    network::{Endpoint, Network, NetworkCommand, NetworkEvent},
+};
+
+/// Endpoints tried for one peer.
+const MAX_ENDPOINTS: usize = 16;
+/// Sighted nodes whose endpoints are remembered; the LAN adapter's own bound.
+const MAX_BOOK: usize = crate::ports::lan::MAX_LAN_SIGHTINGS;
+
+/// A network and the key it runs under.
+pub(super) struct Net<N> {
+    pub(super) network: N,
+    pub(super) local: TransportId,
+    /// The node's link numbers by the network's own.
+    links: BTreeMap<LinkId, LinkId>,
+    pub(super) listening: Vec<Endpoint>,
+}
+
+impl<N: Network> Net<N> {
+    pub(super) fn new(network: N, local: TransportId) -> Self {
+        Self {
+            network,
+            local,
+            links: BTreeMap::new(),
+            listening: Vec::new(),
+        }
+    }
+
+    /// The node's numbers of the links that are left; they are this network's no more.
+    pub(super) fn take_links(&mut self) -> Vec<LinkId> {
+        core::mem::take(&mut self.links).into_values().collect()
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.links.is_empty()
+    }
+}
+
+/// All networks.
+pub(super) struct Nets<N> {
+    pub(super) current: Net<N>,
+    pub(super) draining: Option<Net<N>>,
+    /// Where a link number leads: whether to the draining network, and its number there.
+    routes: BTreeMap<LinkId, (TransportId, LinkId)>,
+    next_link: u64,
+    book: BTreeMap<TransportId, Sighted>,
+}
+
+struct Sighted {
+    discovery: DiscoveryId,
+    endpoints: Vec<Endpoint>,
+}
+
+impl<N: Network> Nets<N> {
+    pub(super) fn new(current: Net<N>) -> Self {
+        // 0 is the engine's own pseudo-link.
+        Self {
+            current,
+            draining: None,
+            routes: BTreeMap::new(),
+            next_link: 1,
+            book: BTreeMap::new(),
+        }
+    }
+
+    /// The next event with the key of its network. Safe to cancel.
+    pub(super) async fn next(&mut self) -> (TransportId, NetworkEvent) {
+        match &mut self.draining {
+            None => (self.current.local, self.current.network.next().await),
+            Some(draining) => tokio::select! {
+                event = self.current.network.next() => (self.current.local, event),
+                event = draining.network.next() => (draining.local, event),
+            },
+        }
+    }
+
+    fn net(&mut self, local: TransportId) -> Option<&mut Net<N>> {
+        if self.current.local == local {
+            return Some(&mut self.current);
+        }
+        self.draining.as_mut().filter(|net| net.local == local)
+    }
+
+    /// The node's number for a new link.
+    pub(super) fn number(&mut self, local: TransportId, link: LinkId) -> LinkId {
+        let number = LinkId(self.next_link);
+        self.next_link += 1;
+        self.routes.insert(number, (local, link));
+        if let Some(net) = self.net(local) {
+            net.links.insert(link, number);
+        }
+        number
+    }
+
+    pub(super) fn find(&mut self, local: TransportId, link: LinkId) -> Option<LinkId> {
+        self.net(local)?.links.get(&link).copied()
+    }
+
+    /// A link is gone; its number is never used again.
+    pub(super) fn forget(&mut self, local: TransportId, link: LinkId) -> Option<LinkId> {
+        let number = self.net(local)?.links.remove(&link)?;
+        self.routes.remove(&number);
+        Some(number)
+    }
+
+    /// Hands a command to the network of a link.
+    pub(super) fn submit(&mut self, link: LinkId, command: impl FnOnce(LinkId) -> NetworkCommand) {
+        if let Some((local, theirs)) = self.routes.get(&link).copied()
+            && let Some(net) = self.net(local)
+        {
+            net.network.submit(command(theirs));
+        }
+    }
+
+    pub(super) fn sighted(&mut self, sighting: &LanSighting) {
+        let advertisement = &sighting.advertisement;
+        if self.book.len() >= MAX_BOOK && !self.book.contains_key(&advertisement.transport) {
+            self.book.pop_first();
+        }
+        let endpoints = endpoints(sighting);
+        self.book.insert(
+            advertisement.transport,
+            Sighted {
+                discovery: advertisement.discovery,
+                endpoints,
+            },
+        );
+    }
+
+    /// Whether a peer is sighted on the LAN.
+    pub(super) fn knows(&self, peer: &TransportId) -> bool {
+        self.book.contains_key(peer)
+    }
+
+    pub(super) fn sighting_lost(&mut self, discovery: DiscoveryId) {
+        self.book
+            .retain(|_, sighted| sighted.discovery != discovery);
+    }
+
+    /// Dials a sighted peer; `false` if it is not known where.
+    pub(super) fn dial(&mut self, peer: TransportId) -> bool {
+        let Some(endpoints) = self
+            .book
+            .get(&peer)
+            .map(|sighted| sighted.endpoints.clone())
+        else {
+            return false;
+        };
+        self.current
+            .network
+            .submit(NetworkCommand::Dial { peer, endpoints });
+        true
+    }
+
+    pub(super) fn dial_at(&mut self, peer: TransportId, endpoint: Endpoint) {
+        self.current.network.submit(NetworkCommand::Dial {
+            peer,
+            endpoints: vec![endpoint],
+        });
+    }
+
+    /// Starts the new key's network; the old one takes no new links and is shut down once drained.
+    pub(super) fn renew(&mut self, fresh: Net<N>) -> Option<Net<N>> {
+        let old = core::mem::replace(&mut self.current, fresh);
+        self.draining.replace(old)
+    }
+}
+
+/// Where to dial a sighted node: TCP first, because every node has it and a refused port answers at
+/// once, then QUIC at the same addresses.
+fn endpoints(sighting: &LanSighting) -> Vec<Endpoint> {
+    let tcp = sighting
+        .addresses
+        .iter()
+        .map(|address| Endpoint::Tcp(*address));
+    let quic = sighting
+        .advertisement
+        .quic_port
+        .into_iter()
+        .flat_map(|port| {
+            sighting
+                .addresses
+                .iter()
+                .filter(|address| !is_scoped(address))
+                .map(move |address| {
+                    let mut address = *address;
+                    address.set_port(port);
+                    Endpoint::Quic(address)
+                })
+        });
+    tcp.chain(quic).take(MAX_ENDPOINTS).collect()
+}
+
+/// libp2p's QUIC transport drops the scope of a link-local address.
+fn is_scoped(address: &SocketAddr) -> bool {
+    matches!(address, SocketAddr::V6(v6) if v6.scope_id() != 0 || v6.ip().is_unicast_link_local())
+}
+
+/// Whom the dials of a sighting are charged to: its first address's source.
+pub(super) fn source_of(sighting: &LanSighting, of: impl Fn(SocketAddr) -> Source) -> Source {
+    sighting
+        .addresses
+        .first()
+        .map_or(sovereign_protocol::engine::UNKNOWN_SOURCE, |address| {
+            of(*address)
+        })
+}

@@ -1,0 +1,190 @@
+//! Starts a node with the adapters of this platform.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use sovereign_protocol::{
+    engine::{Engine, EngineConfig},
+    identity::TransportKey,
+    link::capability,
+    policy::dial,
+    shelf::{Limits, life::LifeClock},
+};
+use tokio::sync::{broadcast, mpsc, watch};
+use zeroize::Zeroizing;
+
+use super::{
+    driver::{Driver, Randomness},
+    home::{self, Home},
+    keeper::Keeper,
+    nets::{Net, Nets},
+};
+use crate::{
+    adapters::{
+        clock::SystemClock,
+        mdns::{self, MdnsLan},
+        p2p::{self, Listen, P2pConfig, P2pNetwork},
+        rng::OsRng,
+        store::{DiskStore, Options},
+    },
+    api::{ApiError, ErrorKind},
+    config::NodeConfig,
+    node::{COMMAND_QUEUE, EVENT_BACKLOG, Node},
+    ports::{clock::Clock, rng::Rng, store::Store},
+};
+
+pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
+    let listen = listen(&config.listen)?;
+    let rng: Arc<dyn Rng> = Arc::new(OsRng);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(&OsRng));
+    let (store, damage) = open_store(&config.data).await?;
+    let mut random = Randomness(&*rng);
+
+    let mut home = Home::open(&*store, config.name.as_deref(), &mut random)?;
+    let stored = home::stored(&*store)?;
+    let now = clock.now();
+    let boot_id = clock.boot_id().0;
+    let life = LifeClock::resume(home::clock_record(&stored).as_ref(), now, boot_id)
+        .map_err(|_| home::damaged())?
+        .life();
+    let (key, renewed) = home.transport(life, &mut random)?;
+
+    let engine_config = EngineConfig {
+        limits: Limits {
+            total_bytes: config.store_cap_bytes,
+            ..Limits::default()
+        },
+        dial: dial::Config {
+            link_target: usize::from(config.lan_links),
+            ..dial::Config::default()
+        },
+        gossip: config.gossip,
+        capabilities: capability::CARRIES | if config.gossip { capability::GOSSIP } else { 0 },
+    };
+    let engine = Engine::restore(
+        engine_config,
+        home.who()?,
+        stored,
+        boot_id,
+        now,
+        &mut random,
+    )
+    .map_err(|error| {
+        ApiError::new(
+            ErrorKind::ReadOnly,
+            error.to_string(),
+            "restore a backup into an empty directory",
+        )
+    })?;
+
+    // Sources of different runs need not be comparable: rates start anew, and stored ones only group.
+    let mut salt = [0; 16];
+    rng.fill(&mut salt);
+    let gossip = config.gossip;
+    let slow_rng = Arc::clone(&rng);
+    let make_net = move |key: &TransportKey| {
+        let mut slow_seed = Zeroizing::new([0; 32]);
+        slow_rng.fill(&mut *slow_seed);
+        let config = P2pConfig {
+            listen: listen.clone(),
+            gossip,
+            ..P2pConfig::new(*key.seed, *slow_seed, salt)
+        };
+        P2pNetwork::start(&config).map_err(|error| error.to_string())
+    };
+    let network =
+        make_net(&key).map_err(|why| ApiError::new(ErrorKind::Invalid, why, "check --listen"))?;
+    let nets = Nets::new(Net::new(network, key.id()));
+    let (lan, lan_state) = match config.mdns.then(|| MdnsLan::start(mdns::Config::default())) {
+        Some(Ok(lan)) => (Some(lan), Ok(())),
+        Some(Err(reason)) => (None, Err(reason)),
+        None => (None, Ok(())),
+    };
+
+    let keeper = Keeper::start(Arc::clone(&store)).map_err(|error| {
+        ApiError::new(
+            ErrorKind::Io,
+            format!("no thread for the store: {error}"),
+            "free some resources",
+        )
+    })?;
+    let (requests_in, requests) = mpsc::channel(COMMAND_QUEUE);
+    let (events, _) = broadcast::channel(EVENT_BACKLOG);
+    let (stopped_in, stopped) = watch::channel(false);
+    let mut driver = Driver {
+        config,
+        engine,
+        clock,
+        rng: Arc::clone(&rng),
+        keeper,
+        store,
+        home,
+        key,
+        nets,
+        make_net: Box::new(make_net),
+        source_of: Box::new(move |address: SocketAddr| p2p::source_of_address(address, &salt)),
+        lan,
+        lan_state,
+        interfaces: None,
+        announced: None,
+        announce_at: None,
+        drain_until: None,
+        requests,
+        events: events.clone(),
+        stopped: stopped_in,
+        waiting: std::collections::BTreeMap::new(),
+        queries: std::collections::BTreeMap::new(),
+        next_query: 0,
+        import: None,
+        started: now.boot,
+        read_only: damage,
+        stopping: false,
+        refused: std::collections::VecDeque::new(),
+    };
+    if renewed && driver.read_only.is_none() {
+        driver.save_home();
+    }
+    tokio::spawn(driver.run());
+    Ok(Node {
+        requests: requests_in,
+        events,
+        stopped,
+    })
+}
+
+fn listen(addresses: &[String]) -> Result<Listen, ApiError> {
+    if addresses.is_empty() {
+        return Ok(Listen::Everywhere);
+    }
+    let endpoints: Result<Vec<_>, _> = addresses
+        .iter()
+        .map(|address| p2p::parse_listen(address))
+        .collect();
+    endpoints.map(Listen::These).map_err(|error| {
+        ApiError::new(
+            ErrorKind::Invalid,
+            error.to_string(),
+            "see `sovereign --help`",
+        )
+    })
+}
+
+async fn open_store(data: &Path) -> Result<(Arc<dyn Store>, Option<String>), ApiError> {
+    let data = data.to_owned();
+    let opened = tokio::task::spawn_blocking(move || DiskStore::open(&data, Options::default()))
+        .await
+        .map_err(|_| {
+            ApiError::new(
+                ErrorKind::Internal,
+                "opening the store failed",
+                "please report this",
+            )
+        })?
+        .map_err(home::store_error)?;
+    if opened.torn > 0 {
+        tracing::info!(
+            bytes = opened.torn,
+            "an interrupted write was cut off; none of it was acknowledged"
+        );
+    }
+    Ok((Arc::new(opened.store), opened.damage))
+}

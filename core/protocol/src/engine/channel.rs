@@ -1,0 +1,83 @@
+//! A joined channel: its keys, its log, its names, and what waits to be acknowledged.
+
+use core::time::Duration;
+
+use crate::{
+    channel::keys::ChannelKeys,
+    id::{ChannelId, MessageId},
+    identity::{Identity, Signer},
+    log::{ChannelLog, NameBook, OrderKey},
+};
+
+/// A joined channel.
+#[derive(Debug)]
+pub struct Channel {
+    /// Its keys.
+    pub(super) keys: ChannelKeys,
+    /// Its messages.
+    pub(super) log: ChannelLog,
+    /// Names of its authors.
+    pub(super) names: NameBook,
+    /// Signs this node's messages here.
+    pub(super) signer: Signer,
+    /// Place of the last message that was read.
+    pub(super) read: Option<OrderKey>,
+    /// The name that this node's last message here carried or inherited.
+    pub(super) told_name: Option<String>,
+    /// When a receipt is due, on the boot clock; `None` if nothing waits for one.
+    pub(super) receipt_due: Option<Duration>,
+    /// When the channel was joined, on the life clock.
+    pub(super) joined: Duration,
+}
+
+impl Channel {
+    pub(super) fn new(keys: ChannelKeys, identity: &Identity, joined: Duration) -> Self {
+        let signer = keys.signer(identity);
+        Self {
+            log: ChannelLog::new(signer.author()),
+            names: NameBook::default(),
+            signer,
+            keys,
+            read: None,
+            told_name: None,
+            receipt_due: None,
+            joined,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> ChannelId {
+        self.keys.id()
+    }
+
+    /// Its keys.
+    #[must_use]
+    pub fn keys(&self) -> &ChannelKeys {
+        &self.keys
+    }
+
+    /// Its messages.
+    #[must_use]
+    pub fn log(&self) -> &ChannelLog {
+        &self.log
+    }
+
+    /// Names of its authors.
+    #[must_use]
+    pub fn names(&self) -> &NameBook {
+        &self.names
+    }
+
+    /// Texts of others that were not read.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.log.unread_after(self.read)
+    }
+
+    /// The newest `limit` texts after `since`, oldest first.
+    #[must_use]
+    pub fn history(&self, limit: usize, since: Option<&MessageId>) -> Vec<MessageId> {
+        self.log.history(limit, since)
+    }
+}

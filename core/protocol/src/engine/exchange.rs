@@ -1,0 +1,358 @@
+//! What two nodes tell each other about the bundles they hold: reconciliation when they meet, live
+//! announcements afterwards (decision 9).
+
+use core::time::Duration;
+
+use super::{Engine, Tell, link::Link};
+use crate::{
+    id::{ChannelId, ContentId, LinkId},
+    link_kind::Role,
+    policy::{eager::Candidate, strikes::Strike},
+    reconcile::{Reconciliation, ShortId, Step, frames},
+    time::Now,
+    wire::v1::{Done, Gone, Have, Want, frame::Body},
+};
+
+/// Up to so many bundles are sent unasked after a reconciliation on a wide link; more are
+/// announced, because other links may bring the same ones. A slow link saves the round trip.
+const UNASKED: usize = 4;
+
+/// Long lists of announcements wait while so many bytes of control frames do: wants and credit go first.
+const ANNOUNCE_BELOW: usize = 4_096;
+/// A quiet link's index of short ids is given back after so long.
+const INDEX_KEPT: Duration = Duration::from_secs(30);
+
+/// A bundle that waits for a place in a session's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owed {
+    pub(super) content: ContentId,
+    /// The short id of the Want that it answers.
+    pub(super) wanted: Option<ShortId>,
+}
+
+impl Engine {
+    /// A link is ready: the listener opens the reconciliation, on one link of each peer.
+    pub(super) fn open_exchange(&mut self, id: LinkId) {
+        self.membership_due.insert(id);
+        let Some(peer) = self.links.get(&id).map(|link| link.peer_key) else {
+            return;
+        };
+        let standby = self
+            .links
+            .iter()
+            .any(|(other, link)| *other != id && link.peer_key == peer && link.reconciling());
+        if !standby {
+            self.start_reconciliation(id);
+        }
+    }
+
+    /// A stand-by link takes over from a lost one.
+    pub(super) fn take_over(&mut self, id: LinkId, lost: &Link) {
+        if let Some(link) = self.links.get_mut(&id) {
+            let unfinished = lost.session.unfinished_bundles().into_iter();
+            let owed = unfinished.chain(lost.owed.iter().map(|owed| owed.content));
+            link.owed.extend(owed.map(|content| Owed {
+                content,
+                wanted: None,
+            }));
+        }
+        // A stand-by link that never reconciled does it now: nothing that was lost on the way stays lost.
+        self.start_reconciliation(id);
+    }
+
+    fn start_reconciliation(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if link.ends.role != Role::Listener || link.reconciling() {
+            return;
+        }
+        let Some(key) = link.key() else { return };
+        let mut reconciliation = Reconciliation::over(Role::Listener, self.shelf.session_set(key));
+        let steps = reconciliation.start();
+        link.reconciliation = Some(reconciliation);
+        self.take_steps(id, steps);
+    }
+
+    pub(super) fn reconcile(&mut self, id: LinkId, body: &Body, now: Now) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let Some(key) = link.key() else { return };
+        let role = link.ends.role;
+        if link.synced {
+            self.strike(id, Strike::BadReconciliation, now);
+            return;
+        }
+        let shelf = &self.shelf;
+        let reconciliation = link
+            .reconciliation
+            .get_or_insert_with(|| Reconciliation::over(role, shelf.session_set(key)));
+        match reconciliation.on_frame(body) {
+            Ok(steps) => self.take_steps(id, steps),
+            Err(_) => self.strike(id, Strike::BadReconciliation, now),
+        }
+    }
+
+    fn take_steps(&mut self, id: LinkId, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Send(body) => self.send(id, body),
+                Step::Difference { lack, offer } => self.difference(id, lack, offer),
+                Step::Finished => {}
+            }
+        }
+    }
+
+    fn difference(&mut self, id: LinkId, lack: Vec<ShortId>, offer: Vec<ContentId>) {
+        let offer = self.shelf.order_offers(offer, self.clock.life());
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let Some(key) = link.key() else { return };
+        link.decided = true;
+        for short in &lack {
+            link.note_theirs(*short);
+        }
+        self.fetch.heard(id, lack);
+        if link.ends.medium.is_slow() || offer.len() <= UNASKED {
+            link.owed.extend(offer.into_iter().map(|content| Owed {
+                content,
+                wanted: None,
+            }));
+        } else {
+            link.announce
+                .extend(offer.iter().map(|content| key.short(content)));
+        }
+    }
+
+    pub(super) fn done(&mut self, id: LinkId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            if let Some(reconciliation) = &mut link.reconciliation {
+                // A Done that comes early says nothing that would have to be taken back.
+                let _ = reconciliation.on_frame(&Body::Done(Done {}));
+            }
+            link.done_received = true;
+        }
+    }
+
+    /// Says Done when everything that this side lacked is here, and tells people when both did.
+    fn conclude(&mut self, id: LinkId) {
+        let met = self.fetch.is_met(id);
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let may = link.decided || link.done_received;
+        if may && met && link.announce.is_empty() && !link.done_sent {
+            link.done_sent = true;
+            self.send(id, Body::Done(Done {}));
+        }
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if link.done_sent && link.done_received && !link.synced {
+            link.synced = true;
+            // The snapshot has served; its memory goes back.
+            link.reconciliation = None;
+            let peer = link.ends.peer;
+            self.tell(Tell::Synced(peer));
+        }
+    }
+
+    /// The other end asks for bundles.
+    pub(super) fn wanted(&mut self, id: LinkId, shorts: &[ShortId]) {
+        let found: Vec<Option<ContentId>> = shorts
+            .iter()
+            .map(|short| self.resolve(id, *short))
+            .collect();
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let mut gone = Vec::new();
+        for (short, content) in shorts.iter().zip(found) {
+            match content.filter(|content| self.shelf.held(content)) {
+                Some(content) => {
+                    let waits = link.owed.iter().any(|owed| owed.content == content);
+                    if !waits && !link.session.is_queued(&content) {
+                        link.owed.push_back(Owed {
+                            content,
+                            wanted: Some(*short),
+                        });
+                    }
+                }
+                None => gone.push(*short),
+            }
+        }
+        for ids in frames::pack_all(&gone) {
+            self.send(id, Body::Gone(Gone { ids }));
+        }
+    }
+
+    pub(super) fn gone(&mut self, id: LinkId, shorts: &[ShortId], now: Now) {
+        self.fetch.gone(id, shorts, now.boot);
+    }
+
+    /// The other end announces bundles.
+    pub(super) fn announced(&mut self, id: LinkId, shorts: &[ShortId]) {
+        let lacked: Vec<ShortId> = shorts
+            .iter()
+            .copied()
+            .filter(|short| self.resolve(id, *short).is_none())
+            .collect();
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        for short in shorts {
+            link.note_theirs(*short);
+        }
+        self.fetch.heard(id, lacked);
+    }
+
+    /// The content id behind a short id of a link: of a bundle held, seen, or on its way to the disk.
+    fn resolve(&mut self, id: LinkId, short: ShortId) -> Option<ContentId> {
+        let link = self.links.get_mut(&id)?;
+        let key = link.key()?;
+        let shelf = &self.shelf;
+        let index = link
+            .index
+            .get_or_insert_with(|| match &link.reconciliation {
+                Some(reconciliation) => {
+                    crate::shelf::ShortIndex::new(std::sync::Arc::clone(reconciliation.set()))
+                }
+                None => shelf.short_index(key),
+            });
+        index.resolve(short).or_else(|| {
+            self.arriving
+                .keys()
+                .find(|content| key.short(content) == short)
+                .copied()
+        })
+    }
+
+    /// Gives back the indexes of links that have been quiet.
+    pub(super) fn drop_quiet_indexes(&mut self, now: Now) {
+        for link in self.links.values_mut() {
+            if link.heard + INDEX_KEPT <= now.boot {
+                link.index = None;
+            }
+        }
+    }
+
+    /// A bundle has come, or was refused for good: nobody need be asked for it any more.
+    pub(super) fn strike_from_lists(
+        &mut self,
+        content: &ContentId,
+        from: Option<LinkId>,
+        now: Now,
+    ) {
+        for (id, link) in &mut self.links {
+            let Some(key) = link.key() else { continue };
+            let short = key.short(content);
+            if from == Some(*id) {
+                link.note_theirs(short);
+            }
+            self.fetch.got(*id, short, now.boot);
+            if from == Some(*id) {
+                self.have.settled(*id, content);
+            }
+        }
+    }
+
+    /// A bundle is durable: two links get it at once, the others hear of it.
+    pub(super) fn offer(
+        &mut self,
+        content: ContentId,
+        from: Option<LinkId>,
+        channel: Option<ChannelId>,
+        now: Now,
+    ) {
+        let Some(size) = self.shelf.get(&content).map(|meta| meta.size) else {
+            return;
+        };
+        let giver = from
+            .and_then(|from| self.links.get(&from))
+            .map(|link| link.peer_key);
+        let mut candidates = Vec::new();
+        for (id, link) in &mut self.links {
+            let Some(key) = link.key() else { continue };
+            if let Some(index) = &mut link.index {
+                index.insert(content, &self.shelf);
+            }
+            let standing = self.scheduler.standing(link.peer_key) == Some(*id);
+            if standing && !link.has(&key.short(&content)) {
+                candidates.push(Candidate {
+                    link: *id,
+                    peer: link.peer_key,
+                    member: channel.is_some_and(|channel| link.member_of.contains(&channel)),
+                    slow: link.ends.medium.is_slow(),
+                });
+            }
+        }
+        let spread = self.eager.spread(&candidates, giver, size);
+        for id in spread.eager {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.owed.push_front(Owed {
+                    content,
+                    wanted: None,
+                });
+            }
+        }
+        for id in spread.announce {
+            self.have.add(id, content, now.boot);
+        }
+    }
+
+    /// A bundle was dropped: it is offered no more.
+    pub(super) fn forget_offers(&mut self, content: &ContentId) {
+        for link in self.links.values_mut() {
+            link.owed.retain(|owed| owed.content != *content);
+            link.session.cancel(content);
+        }
+    }
+
+    /// Announces what is due, asks for what is lacked, says Done.
+    pub(super) fn pump_exchange(&mut self, now: Now) {
+        for (id, contents) in self.have.take_due(now.boot) {
+            let Some(link) = self.links.get_mut(&id) else {
+                continue;
+            };
+            let Some(key) = link.key() else { continue };
+            let shorts = contents.iter().map(|content| key.short(content));
+            let news: Vec<ShortId> = shorts.filter(|short| !link.has(short)).collect();
+            link.announce.extend(news);
+        }
+        for link in self.links.values_mut() {
+            while !link.announce.is_empty() && link.session.control_waiting() < ANNOUNCE_BELOW {
+                let count = link.announce.len().min(frames::MAX_IDS_PER_FRAME);
+                let batch: Vec<ShortId> = link.announce.drain(..count).collect();
+                if link
+                    .session
+                    .send(Body::Have(Have {
+                        ids: frames::pack(&batch),
+                    }))
+                    .is_err()
+                {
+                    break;
+                }
+            }
+        }
+        while let Some((link, ids)) = self.fetch.poll(now.boot) {
+            for ids in frames::pack_all(&ids) {
+                self.send(link, Body::Want(Want { ids }));
+            }
+        }
+        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        for id in ids {
+            self.conclude(id);
+        }
+    }
+
+    /// Queues a control frame; a session that takes none is about to be closed by its time-out.
+    pub(super) fn send(&mut self, id: LinkId, body: Body) {
+        if let Some(link) = self.links.get_mut(&id)
+            && link.session.send(body).is_err()
+        {
+            self.counters.count("control_refused");
+        }
+    }
+}

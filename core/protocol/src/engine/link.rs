@@ -1,0 +1,399 @@
+//! Links: their sessions, what their frames mean, what waits to be sent over them.
+
+use core::time::Duration;
+use std::collections::{BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use rand_core::CryptoRng;
+
+use super::{Effect, Engine, OwnState, Tell, exchange::Owed};
+use crate::{
+    id::{ChannelId, ContentId, LinkId, TransportId},
+    link::{
+        Incoming, LinkInfo, Offer, Output, PeerKey, SLOW_CREDIT, Session, SessionConfig,
+        WIDE_CREDIT,
+    },
+    link_kind::{Medium, Role, Source},
+    policy::strikes::Strike,
+    reconcile::{Reconciliation, SessionKey, ShortId},
+    shelf::ShortIndex,
+    time::Now,
+    wire::v1::CloseReason,
+};
+
+/// The pseudo-link of the node itself: bodies are loaded for it when a channel was joined.
+pub(super) const SELF: LinkId = LinkId(0);
+
+/// Short ids remembered of what the other end has, at most; the oldest are forgotten, which costs
+/// a repeated announcement at worst.
+const MAX_THEIRS: usize = 4_096;
+
+/// Who is at the ends of a link.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    pub(super) local: TransportId,
+    pub(super) peer: TransportId,
+    pub(super) role: Role,
+    pub(super) medium: Medium,
+    pub(super) source: Source,
+}
+
+/// A link.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) ends: Ends,
+    pub(super) peer_key: PeerKey,
+    pub(super) session: Session,
+    /// Set when both Hello are there.
+    pub(super) ready: Option<Ready>,
+    pub(super) reconciliation: Option<Reconciliation>,
+    /// Channels that the other end proved to be a member of.
+    pub(super) member_of: BTreeSet<ChannelId>,
+    /// All tags that the other end sent.
+    pub(super) tags: BTreeSet<[u8; 8]>,
+    pub(super) gossip: bool,
+    /// Bundles that wait for a place in the session's queue.
+    pub(super) owed: VecDeque<Owed>,
+    /// Ids that wait to be announced.
+    pub(super) announce: VecDeque<ShortId>,
+    /// Content ids behind short ids, while the link is busy.
+    pub(super) index: Option<ShortIndex>,
+    /// This side has found out the difference.
+    pub(super) decided: bool,
+    /// What the other end has, as far as it said so or was sent it.
+    theirs: BTreeSet<ShortId>,
+    theirs_in_order: VecDeque<ShortId>,
+    pub(super) done_sent: bool,
+    pub(super) done_received: bool,
+    pub(super) synced: bool,
+    pub(super) rtt_ms: Option<u32>,
+    pub(super) heard: Duration,
+}
+
+/// What the handshake of a link agreed on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ready {
+    pub(super) session: [u8; 32],
+    pub(super) key: SessionKey,
+}
+
+impl Link {
+    pub(super) fn key(&self) -> Option<SessionKey> {
+        self.ready.map(|ready| ready.key)
+    }
+
+    /// Whether this link carries the peer's reconciliation, or has.
+    pub(super) fn reconciling(&self) -> bool {
+        self.reconciliation.is_some() || self.synced
+    }
+
+    /// On a slow link membership waits until both ends hold the same.
+    pub(super) fn may_tell_membership(&self) -> bool {
+        self.ready.is_some() && (self.synced || !self.ends.medium.is_slow())
+    }
+
+    pub(super) fn has(&self, short: &ShortId) -> bool {
+        self.theirs.contains(short)
+    }
+
+    pub(super) fn note_theirs(&mut self, short: ShortId) {
+        if self.theirs.insert(short) {
+            self.theirs_in_order.push_back(short);
+        }
+        if self.theirs_in_order.len() > MAX_THEIRS
+            && let Some(oldest) = self.theirs_in_order.pop_front()
+        {
+            self.theirs.remove(&oldest);
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn link_up(&mut self, id: LinkId, ends: Ends, now: Now, rng: &mut impl CryptoRng) {
+        let info = LinkInfo {
+            local: ends.local,
+            remote: ends.peer,
+            role: ends.role,
+            medium: ends.medium,
+        };
+        let admitted = self.may_link(&ends, now);
+        let peer_key = admitted.and_then(|()| {
+            self.scheduler
+                .up(id, info, now.boot)
+                .ok_or(CloseReason::Full)
+        });
+        let peer_key = match peer_key {
+            Ok(peer_key) => peer_key,
+            Err(reason) => {
+                self.counters.count("link_refused");
+                self.effects.push_back(Effect::Close { link: id, reason });
+                return;
+            }
+        };
+        self.dial_up(&ends, now, rng);
+        let mut nonce = [0; 16];
+        rng.fill_bytes(&mut nonce);
+        let slow = ends.medium.is_slow();
+        let config = SessionConfig {
+            role: ends.role,
+            local: ends.local,
+            remote: ends.peer,
+            nonce,
+            capabilities: self.config.capabilities,
+            slow,
+            credit: if slow { SLOW_CREDIT } else { WIDE_CREDIT },
+        };
+        let mut session = Session::new(config, now);
+        session.start();
+        let link = Link {
+            ends,
+            peer_key,
+            session,
+            ready: None,
+            reconciliation: None,
+            member_of: BTreeSet::new(),
+            tags: BTreeSet::new(),
+            gossip: false,
+            owed: VecDeque::new(),
+            announce: VecDeque::new(),
+            index: None,
+            decided: false,
+            theirs: BTreeSet::new(),
+            theirs_in_order: VecDeque::new(),
+            done_sent: false,
+            done_received: false,
+            synced: false,
+            rtt_ms: None,
+            heard: now.boot,
+        };
+        self.links.insert(id, link);
+        self.counters.count("link_opened");
+    }
+
+    pub(super) fn link_down(&mut self, id: LinkId, now: Now, rng: &mut impl CryptoRng) {
+        self.end_link(id, CloseReason::Unspecified, false, now, rng);
+    }
+
+    /// Forgets a link; what it owed another link of the same peer takes over, and what it had
+    /// announced is asked for elsewhere.
+    fn end_link(
+        &mut self,
+        id: LinkId,
+        reason: CloseReason,
+        refused: bool,
+        now: Now,
+        rng: &mut impl CryptoRng,
+    ) {
+        let Some(link) = self.links.remove(&id) else {
+            return;
+        };
+        let next = self.scheduler.down(id, now.boot).and_then(|lost| lost.next);
+        self.eager.link_down(id);
+        self.have.link_down(id);
+        self.fetch.link_down(id);
+        self.membership_due.remove(&id);
+        self.counters.count("link_closed");
+        self.dial_down(&link, refused, now, rng);
+        if link.ready.is_none() {
+            return;
+        }
+        self.tell(Tell::LinkDown {
+            peer: link.ends.peer,
+            medium: link.ends.medium,
+            reason,
+        });
+        if let Some(next) = next {
+            self.take_over(next, &link);
+        }
+        self.peer_changed(link.ends.peer);
+    }
+
+    /// Closes a link and says why.
+    pub(super) fn close(
+        &mut self,
+        id: LinkId,
+        reason: CloseReason,
+        now: Now,
+        rng: &mut impl CryptoRng,
+    ) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.session.close(reason);
+            self.drain(id, now);
+            self.effects.push_back(Effect::Close { link: id, reason });
+            self.counters.count_close(reason);
+            self.end_link(id, reason, false, now, rng);
+        }
+    }
+
+    pub(super) fn frame(&mut self, id: LinkId, frame: &Bytes, now: Now, rng: &mut impl CryptoRng) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.heard = now.boot;
+        if let Some(metrics) = self.scheduler.metrics_mut(id) {
+            metrics.heard(now.boot);
+        }
+        match link.session.receive(frame, now) {
+            Ok(Some(incoming)) => self.incoming(id, incoming, now, rng),
+            Ok(None) => {}
+            Err(reason) => {
+                if reason == CloseReason::Misbehaviour {
+                    self.strike(id, Strike::BrokenLink, now);
+                }
+                self.close(id, reason, now, rng);
+            }
+        }
+    }
+
+    fn incoming(&mut self, id: LinkId, incoming: Incoming, now: Now, rng: &mut impl CryptoRng) {
+        match incoming {
+            Incoming::Ready { session, .. } => self.link_ready(id, session, now, rng),
+            Incoming::Reconcile(body) => self.reconcile(id, &body, now),
+            Incoming::Done => self.done(id),
+            Incoming::Want(ids) => self.wanted(id, &shorts(&ids)),
+            Incoming::Gone(ids) => self.gone(id, &shorts(&ids), now),
+            Incoming::Have(ids) => self.announced(id, &shorts(&ids)),
+            Incoming::Bundle {
+                bytes,
+                age_s,
+                lifetime_s,
+            } => {
+                self.take(bytes, age_s, lifetime_s, super::Origin::Link(id), now);
+            }
+            Incoming::Membership(tags) => self.membership(id, tags),
+            Incoming::Delivered(ids) => self.delivered(id, &shorts(&ids)),
+            Incoming::Closed(reason) => {
+                self.effects.push_back(Effect::Close { link: id, reason });
+                let parted = matches!(
+                    reason,
+                    CloseReason::Duplicate | CloseReason::Shutdown | CloseReason::Timeout
+                );
+                self.end_link(id, reason, !parted, now, rng);
+            }
+        }
+    }
+
+    fn link_ready(&mut self, id: LinkId, session: [u8; 32], now: Now, rng: &mut impl CryptoRng) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let ends = link.ends;
+        link.ready = Some(Ready {
+            session,
+            key: SessionKey::new(&session),
+        });
+        self.peer_ready(&ends);
+        for duplicate in self.scheduler.ready(id, session, now.boot) {
+            self.close(duplicate, CloseReason::Duplicate, now, rng);
+        }
+        if self.links.contains_key(&id) {
+            self.open_exchange(id);
+        }
+    }
+
+    pub(super) fn sent(&mut self, id: LinkId, bytes: usize, now: Now) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.session.sent(bytes, now);
+        }
+        if let Some(metrics) = self.scheduler.metrics_mut(id) {
+            metrics.sent(bytes as u64, now.boot);
+        }
+    }
+
+    pub(super) fn rtt(&mut self, id: LinkId, ms: u32, now: Now) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.rtt_ms = Some(ms);
+        }
+        if let Some(metrics) = self.scheduler.metrics_mut(id) {
+            metrics.rtt_measured(Duration::from_millis(ms.into()), now.boot);
+        }
+    }
+
+    pub(super) fn loaded(
+        &mut self,
+        id: LinkId,
+        content: ContentId,
+        body: Option<Bytes>,
+        now: Now,
+        rng: &mut impl CryptoRng,
+    ) {
+        if id == SELF {
+            self.reopened(content, body, now, rng);
+            return;
+        }
+        let life = self.clock.life();
+        let ages = self
+            .shelf
+            .get(&content)
+            .map(|meta| (meta.age_now(life), meta.lifetime));
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let body = body.zip(ages).map(|(body, (age, lifetime))| {
+            let seconds =
+                |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+            (body, seconds(age), seconds(lifetime))
+        });
+        link.session.provide(content, body);
+    }
+
+    /// Moves what can be moved over all links.
+    pub(super) fn pump_links(&mut self, now: Now) {
+        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        for id in ids {
+            self.refill(id);
+            self.drain(id, now);
+        }
+    }
+
+    fn refill(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        while link.session.room() > 0 {
+            let Some(owed) = link.owed.pop_front() else {
+                break;
+            };
+            let wanted = owed.wanted.map(|short| short.0);
+            let Some(meta) = self.shelf.get(&owed.content) else {
+                continue;
+            };
+            if link.session.offer_bundle(owed.content, meta.size, wanted) == Offer::Refused {
+                link.owed.push_front(owed);
+                break;
+            }
+        }
+    }
+
+    fn drain(&mut self, id: LinkId, now: Now) {
+        let mut handed = Vec::new();
+        if let Some(link) = self.links.get_mut(&id) {
+            loop {
+                match link.session.poll(now) {
+                    Output::Frame(frame) => {
+                        self.effects.push_back(Effect::Send { link: id, frame })
+                    }
+                    Output::NeedBody(content) => {
+                        self.effects.push_back(Effect::Load { link: id, content })
+                    }
+                    Output::Idle => break,
+                }
+            }
+            handed = link.session.finished_bundles();
+            if let Some(key) = link.key() {
+                for content in &handed {
+                    link.note_theirs(key.short(content));
+                }
+            }
+        }
+        for content in handed {
+            if let Some((channel, message)) = self.own.get(&content).copied() {
+                self.raise_state(channel, message, OwnState::Sent);
+            }
+        }
+    }
+}
+
+fn shorts(ids: &[u64]) -> Vec<ShortId> {
+    ids.iter().copied().map(ShortId).collect()
+}

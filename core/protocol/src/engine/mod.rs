@@ -1,0 +1,257 @@
+//! The engine: one node's decisions. Inputs with the time and a random generator go in, effects
+//! come out; it performs no I/O. The runtime, the simulator and the tests drive the same code.
+
+mod channel;
+mod compose;
+mod exchange;
+mod gossip;
+mod io;
+mod link;
+mod peers;
+mod receipts;
+mod receive;
+mod restore;
+mod upkeep;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use rand_core::CryptoRng;
+
+pub use channel::Channel;
+pub use compose::{ChannelError, Composed, SendError};
+pub use io::{Effect, Input, Judgement, OwnState, PersistOutcome, StoreOp, Tell, Token};
+pub use peers::{PeerState, PeerView, UNKNOWN_SOURCE};
+pub use receive::{Origin, Taken};
+pub use restore::{RestoreError, Stored, Who};
+pub use upkeep::Counters;
+
+use crate::{
+    id::{ChannelId, ContentId, DeviceId, LinkId, MessageId, TransportId},
+    identity::Identity,
+    link::Scheduler,
+    policy::{
+        dial::{self, DialPolicy},
+        eager::{Eager, HaveBatcher},
+        fetch::Fetch,
+        strikes::{Strikes, Verdict},
+    },
+    shelf::{Limits, Shelf, life::LifeClock},
+    time::Now,
+};
+
+/// Channels a node may be in.
+pub const MAX_CHANNELS: usize = 64;
+/// Lifetime that own messages are given.
+pub const OWN_LIFETIME: Duration = Duration::from_secs(604_800);
+
+/// What a node decides by.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Quotas of the shelf.
+    pub limits: Limits,
+    /// Whether members gossip on wide links.
+    pub gossip: bool,
+    /// Whom to dial and how many links to hold.
+    pub dial: dial::Config,
+    /// Capability bits of `docs/protocol.md` §7.2.
+    pub capabilities: u32,
+}
+
+/// A batch of writes on its way to the disk and what to do when it is there.
+#[derive(Debug)]
+enum Pending {
+    /// A bundle that came from elsewhere.
+    Received(Box<receive::Arrival>),
+    /// An own message.
+    Composed {
+        channel: ChannelId,
+        message: MessageId,
+        content: ContentId,
+        body: Bytes,
+    },
+    /// Nothing waits for it.
+    Quiet,
+}
+
+/// One node's decisions.
+#[derive(Debug)]
+pub struct Engine {
+    config: EngineConfig,
+    identity: Identity,
+    device: DeviceId,
+    name: String,
+    clock: LifeClock,
+    channels: BTreeMap<ChannelId, Channel>,
+    shelf: Shelf,
+    /// Own messages that are not delivered yet, by the bundle that carries them.
+    own: BTreeMap<ContentId, (ChannelId, MessageId)>,
+    states: BTreeMap<MessageId, OwnState>,
+    links: BTreeMap<LinkId, link::Link>,
+    scheduler: Scheduler,
+    eager: Eager,
+    have: HaveBatcher,
+    fetch: Fetch,
+    strikes: Strikes<TransportId>,
+    /// Links whose peers are to be let go.
+    let_go: Vec<(LinkId, Verdict)>,
+    dial: DialPolicy,
+    sightings: peers::Sightings,
+    /// Links that are to be told which channels this node is in.
+    membership_due: BTreeSet<LinkId>,
+    /// When the clock was last written down, on the boot clock.
+    clock_saved: Duration,
+    pending: BTreeMap<Token, Pending>,
+    /// Bundles on their way to the disk.
+    arriving: BTreeMap<ContentId, Token>,
+    next_token: u64,
+    store_trouble: Option<bool>,
+    topics: Vec<[u8; 32]>,
+    counters: Counters,
+    effects: VecDeque<Effect>,
+}
+
+impl Engine {
+    /// Tells the engine what happened.
+    pub fn handle(&mut self, input: Input, now: Now, rng: &mut impl CryptoRng) {
+        self.clock.advance(now);
+        match input {
+            Input::LinkUp {
+                link,
+                local,
+                peer,
+                role,
+                medium,
+                source,
+            } => {
+                self.link_up(
+                    link,
+                    link::Ends {
+                        local,
+                        peer,
+                        role,
+                        medium,
+                        source,
+                    },
+                    now,
+                    rng,
+                );
+            }
+            Input::LinkDown { link } => self.link_down(link, now, rng),
+            Input::Frame { link, frame } => self.frame(link, &frame, now, rng),
+            Input::Sent { link, bytes } => self.sent(link, bytes, now),
+            Input::Rtt { link, ms } => self.rtt(link, ms, now),
+            Input::Loaded {
+                link,
+                content,
+                body,
+            } => self.loaded(link, content, body, now, rng),
+            Input::Persisted { token, outcome } => self.persisted(token, outcome, now, rng),
+            Input::Gossip { token, data } => self.gossiped(token, &data, now),
+            Input::Announced {
+                transport,
+                discovery,
+            } => self.announced_self(transport, discovery, now, rng),
+            Input::Sighted { sighting, medium } => self.sighted(sighting, medium, now, rng),
+            Input::SightingLost { discovery } => self.sighting_lost(discovery, now, rng),
+            Input::DialFailed { peer } => self.dial_failed(peer, now, rng),
+            Input::Timeout => self.timeout(now, rng),
+        }
+        self.settle_links(now, rng);
+    }
+
+    /// Brings every link to rest: what can be asked, announced or sent is.
+    fn settle_links(&mut self, now: Now, rng: &mut impl CryptoRng) {
+        self.punish(now, rng);
+        self.pump_membership(rng);
+        self.pump_exchange(now);
+        self.pump_links(now);
+    }
+
+    /// The next thing to do, if there is one.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    fn tell(&mut self, tell: Tell) {
+        self.effects.push_back(Effect::Tell(tell));
+    }
+
+    fn persist(&mut self, ops: Vec<StoreOp>, pending: Pending) -> Token {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        self.pending.insert(token, pending);
+        self.effects.push_back(Effect::Persist { token, ops });
+        token
+    }
+
+    /// The channels this node is in.
+    pub fn channels(&self) -> impl Iterator<Item = &Channel> {
+        self.channels.values()
+    }
+
+    /// One channel.
+    #[must_use]
+    pub fn channel(&self, id: &ChannelId) -> Option<&Channel> {
+        self.channels.get(id)
+    }
+
+    /// The shelf: what is carried.
+    #[must_use]
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// The identity.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The display name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Capability bits that this node announces.
+    #[must_use]
+    pub const fn capabilities(&self) -> u32 {
+        self.config.capabilities
+    }
+
+    /// Changes the display name: the next message in each channel carries it.
+    pub fn set_name(&mut self, name: String) {
+        self.name = name;
+    }
+
+    /// Writes the node's own record, a `wire::local::NodeRecord` as encoded.
+    pub fn persist_node(&mut self, record: Vec<u8>) -> Token {
+        self.persist(vec![StoreOp::PutNode(record)], Pending::Quiet)
+    }
+
+    /// A new network has no topics yet: the next time-out sets them again.
+    pub fn set_topics_again(&mut self) {
+        self.topics.clear();
+    }
+
+    /// State of an own message.
+    #[must_use]
+    pub fn state(&self, message: &MessageId) -> Option<OwnState> {
+        self.states.get(message).copied()
+    }
+
+    /// Time lived, for ages.
+    #[must_use]
+    pub fn life(&self) -> Duration {
+        self.clock.life()
+    }
+
+    /// What happened so far, by kind.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}

@@ -1,0 +1,501 @@
+//! Who dials whom on a local network (decision 11, LOC-8, COORD-3, COORD-4).
+//!
+//! Of two nodes that see each other the one with the lower discovery id dials at once, the other after a
+//! second and jitter if no link has come. A newcomer cannot wait for that: those who were there before
+//! have not heard its announcement yet, so what it sights within [`UNSEEN`] of announcing itself it dials
+//! at once whatever the ids; what it sights until [`YOUNG`] it dials after a short grace, because the other
+//! may be about to. Two nodes that start together sight each other only after both have announced
+//! themselves, so the rule seldom makes two links; where it does, the scheduler ends one.
+//!
+//! On a network with more nodes than [`Config::link_target`] each node keeps links to its neighbours in the
+//! ring of all discovery ids, which alone connects the graph, and to some chosen by a private hash, which
+//! keeps its diameter small and cannot be arranged by others.
+
+mod bans;
+mod bucket;
+mod crowd;
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use rand_core::CryptoRng;
+
+pub use self::bans::{MAX_BANS, Subject};
+pub use self::crowd::{DIALLED_AT_RANDOM, RING_SIDE};
+use self::{bans::Bans, bucket::Bucket, crowd::Crowd};
+use super::{
+    backoff::{Backoff, Next},
+    jitter,
+};
+use crate::{
+    id::{DiscoveryId, TransportId},
+    link_kind::Source,
+    wire::v1::CloseReason,
+};
+
+/// Sighted this soon after this node announced itself, a peer cannot have heard of it: probing alone takes
+/// 750 ms (RFC 6762, 8.1).
+pub const UNSEEN: Duration = Duration::from_millis(800);
+/// For this long after announcing itself a node waits only [`YOUNG_GRACE`].
+pub const YOUNG: Duration = Duration::from_secs(2);
+/// What a young node waits for the peer of the lower id, and up to half as much again.
+pub const YOUNG_GRACE: Duration = Duration::from_millis(200);
+/// What any other node waits for it, and up to half as much again.
+pub const GRACE: Duration = Duration::from_secs(1);
+/// Dials under way at most.
+pub const MAX_DIALS: usize = 8;
+/// Of these, to peers sighted at one source: one that leads into nothing leaves room for the others.
+pub const MAX_DIALS_OF_SOURCE: usize = 4;
+/// A dial that has had no answer for this long is no longer waited for.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
+/// Sightings remembered at most.
+pub const MAX_SIGHTINGS: usize = 512;
+/// Sightings remembered of one source at most: several nodes may run on a machine.
+pub const MAX_SIGHTINGS_OF_SOURCE: usize = 32;
+/// How long a peer that refused the link is left alone.
+pub const REFUSED_REST: Duration = Duration::from_secs(60);
+/// A link that lived this long makes earlier failures void.
+pub const SETTLED: Duration = Duration::from_secs(30);
+/// How long a peer or source that misbehaved is left alone and refused.
+pub const BAN: Duration = Duration::from_secs(600);
+
+/// Limits that depend on where the node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Links dialled for on a crowded network; neighbours in the ring are dialled beyond it.
+    pub link_target: usize,
+    /// Links at most, those that others dialled included.
+    pub max_links: usize,
+    /// Links from one source at most.
+    pub max_links_of_source: usize,
+}
+
+impl Default for Config {
+    /// A desktop on a home or conference network.
+    fn default() -> Self {
+        Self {
+            link_target: 32,
+            max_links: 48,
+            max_links_of_source: 16,
+        }
+    }
+}
+
+/// A node found on the network: a hint until the handshake proves it (LOC-8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sighting {
+    /// The key it claims.
+    pub transport: TransportId,
+    /// Its discovery id.
+    pub discovery: DiscoveryId,
+    /// Whom to charge.
+    pub source: Source,
+    /// How many endpoints it gave; without one it is not dialled.
+    pub endpoints: usize,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// This node announces itself anew: it started, woke up, its ids or interfaces changed.
+    Announced {
+        /// Its transport key from now on.
+        transport: TransportId,
+        /// Its discovery id from now on.
+        discovery: DiscoveryId,
+    },
+    /// A node was seen or seen again.
+    Sighted(Sighting),
+    /// A node said goodbye or its records expired.
+    Lost(DiscoveryId),
+    /// A link to this peer is up, whoever dialled.
+    LinkUp {
+        /// The key it proved.
+        peer: TransportId,
+        /// Whom to charge.
+        source: Source,
+    },
+    /// A link to this peer is gone.
+    LinkDown {
+        /// Whose.
+        peer: TransportId,
+        /// Whether the peer closed it with a reason: it is then left alone for [`REFUSED_REST`].
+        refused: bool,
+    },
+    /// No endpoint of the peer answered.
+    DialFailed(TransportId),
+    /// The time that [`DialPolicy::poll_timeout`] gave has come.
+    Timer,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// Dial this peer at the endpoints of its sightings.
+    Dial(TransportId),
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct DialPolicy {
+    config: Config,
+    own: Option<Own>,
+    salt: [u8; 16],
+    known: BTreeMap<TransportId, Known>,
+    links: BTreeMap<TransportId, Links>,
+    dialling: BTreeMap<TransportId, Dialling>,
+    bans: Bans,
+    total: Bucket,
+    sources: BTreeMap<Source, Bucket>,
+    timer: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Own {
+    discovery: DiscoveryId,
+    transport: TransportId,
+    /// The key before: old and new overlap.
+    previous: Option<TransportId>,
+    announced: Duration,
+}
+
+#[derive(Debug)]
+struct Known {
+    sighting: Sighting,
+    seen: Duration,
+    /// Not to be dialled before.
+    at: Duration,
+    backoff: Backoff,
+}
+
+#[derive(Debug)]
+struct Links {
+    count: usize,
+    source: Source,
+    since: Duration,
+}
+
+#[derive(Debug)]
+struct Dialling {
+    source: Source,
+    since: Duration,
+}
+
+impl DialPolicy {
+    /// Nothing known; nothing is dialled before the first [`Event::Announced`].
+    #[must_use]
+    pub fn new(config: Config, rng: &mut impl CryptoRng) -> Self {
+        let mut salt = [0; 16];
+        rng.fill_bytes(&mut salt);
+        Self {
+            config,
+            own: None,
+            salt,
+            known: BTreeMap::new(),
+            links: BTreeMap::new(),
+            dialling: BTreeMap::new(),
+            bans: Bans::default(),
+            total: Bucket::total(),
+            sources: BTreeMap::new(),
+            timer: None,
+        }
+    }
+
+    /// Takes an event at `now` of the boot-time clock.
+    pub fn handle(&mut self, event: Event, now: Duration, rng: &mut impl CryptoRng) -> Vec<Effect> {
+        match event {
+            Event::Announced {
+                transport,
+                discovery,
+            } => self.announced(transport, discovery, now),
+            Event::Sighted(sighting) => self.sighted(sighting, now, rng),
+            Event::Lost(discovery) => {
+                self.known
+                    .retain(|_, known| known.sighting.discovery != discovery);
+            }
+            Event::LinkUp { peer, source } => {
+                self.dialling.remove(&peer);
+                let fresh = Links {
+                    count: 0,
+                    source,
+                    since: now,
+                };
+                self.links.entry(peer).or_insert(fresh).count += 1;
+            }
+            Event::LinkDown { peer, refused } => self.link_down(peer, refused, now, rng),
+            Event::DialFailed(peer) => {
+                self.dialling.remove(&peer);
+                self.failed(peer, now, rng);
+            }
+            Event::Timer => {}
+        }
+        self.advance(now, rng)
+    }
+
+    /// When to hand in [`Event::Timer`], by the boot-time clock.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Duration> {
+        self.timer
+    }
+
+    /// A peer or source misbehaved: neither dialled nor admitted until then.
+    pub fn ban(&mut self, subject: Subject, until: Duration) {
+        self.bans.add(subject, until);
+    }
+
+    /// Whether a link that a peer has just opened may stay. To be asked before [`Event::LinkUp`].
+    ///
+    /// # Errors
+    /// The reason to close it with.
+    pub fn admit(
+        &self,
+        peer: &TransportId,
+        source: Source,
+        now: Duration,
+    ) -> Result<(), CloseReason> {
+        if self.bans.until(peer, source, now).is_some() {
+            return Err(CloseReason::Misbehaviour);
+        }
+        if self.links.contains_key(peer) {
+            return Ok(());
+        }
+        let of_source = self
+            .links
+            .values()
+            .filter(|links| links.source == source)
+            .count();
+        let near = || self.crowd().is_some_and(|crowd| crowd.is_neighbour(peer));
+        let full = self.links.len() >= self.config.max_links && !near();
+        if full || of_source >= self.config.max_links_of_source {
+            return Err(CloseReason::Full);
+        }
+        Ok(())
+    }
+
+    /// Peers with a link.
+    #[must_use]
+    pub fn linked(&self) -> usize {
+        self.links.len()
+    }
+
+    fn announced(&mut self, transport: TransportId, discovery: DiscoveryId, now: Duration) {
+        let previous = self.own.take().and_then(|own| {
+            if own.transport == transport {
+                own.previous
+            } else {
+                Some(own.transport)
+            }
+        });
+        self.own = Some(Own {
+            discovery,
+            transport,
+            previous,
+            announced: now,
+        });
+        self.known.remove(&transport);
+    }
+
+    fn sighted(&mut self, sighting: Sighting, now: Duration, rng: &mut impl CryptoRng) {
+        let Some(own) = &self.own else {
+            return;
+        };
+        let is_own = own.discovery == sighting.discovery
+            || own.transport == sighting.transport
+            || own.previous == Some(sighting.transport);
+        if is_own {
+            return;
+        }
+        if let Some(known) = self.known.get_mut(&sighting.transport) {
+            // Whoever was first to tell of a peer pays for it, so that nobody can charge it to another.
+            known.sighting = Sighting {
+                source: known.sighting.source,
+                ..sighting
+            };
+            known.seen = now;
+            return;
+        }
+        let at = now + own.patience(&sighting.discovery, now, rng);
+        self.make_room(sighting.source);
+        let known = Known {
+            sighting,
+            seen: now,
+            at,
+            backoff: Backoff::default(),
+        };
+        self.known.insert(sighting.transport, known);
+    }
+
+    /// Lets the sighting longest unseen go: of the same source when that has its share, else of the source
+    /// that has most.
+    fn make_room(&mut self, source: Source) {
+        let mut shares: BTreeMap<Source, usize> = BTreeMap::new();
+        for known in self.known.values() {
+            *shares.entry(known.sighting.source).or_default() += 1;
+        }
+        let from = if shares.get(&source).copied().unwrap_or(0) >= MAX_SIGHTINGS_OF_SOURCE {
+            source
+        } else if self.known.len() >= MAX_SIGHTINGS {
+            let greatest = shares.iter().max_by_key(|(_, count)| **count);
+            greatest.map_or(source, |(greatest, _)| *greatest)
+        } else {
+            return;
+        };
+        let oldest = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.sighting.source == from)
+            .min_by_key(|(peer, known)| (self.links.contains_key(peer), known.seen))
+            .map(|(peer, _)| *peer);
+        if let Some(oldest) = oldest {
+            self.known.remove(&oldest);
+        }
+    }
+
+    fn link_down(
+        &mut self,
+        peer: TransportId,
+        refused: bool,
+        now: Duration,
+        rng: &mut impl CryptoRng,
+    ) {
+        let Some(links) = self.links.get_mut(&peer) else {
+            return;
+        };
+        links.count -= 1;
+        if links.count > 0 {
+            return;
+        }
+        let lived = now.saturating_sub(links.since);
+        self.links.remove(&peer);
+        if let Some(known) = self.known.get_mut(&peer)
+            && lived >= SETTLED
+        {
+            known.backoff.succeeded();
+        }
+        self.failed(peer, now, rng);
+        if let Some(known) = self.known.get_mut(&peer)
+            && refused
+        {
+            known.at = now + REFUSED_REST;
+        }
+    }
+
+    fn failed(&mut self, peer: TransportId, now: Duration, rng: &mut impl CryptoRng) {
+        if self.links.contains_key(&peer) {
+            return;
+        }
+        let Some(known) = self.known.get_mut(&peer) else {
+            return;
+        };
+        match known.backoff.failed(now, rng) {
+            Next::RetryAt(at) => known.at = at,
+            // Until it is sighted anew.
+            Next::Replace => {
+                self.known.remove(&peer);
+            }
+        }
+    }
+
+    fn crowd(&self) -> Option<Crowd> {
+        let own = self.own.as_ref()?;
+        let others = self
+            .known
+            .values()
+            .map(|known| (known.sighting.discovery, known.sighting.transport));
+        Some(Crowd::new(own.discovery, others))
+    }
+
+    /// Dials what is due and notes when to look again.
+    fn advance(&mut self, now: Duration, rng: &mut impl CryptoRng) -> Vec<Effect> {
+        let late: Vec<TransportId> = self
+            .dialling
+            .iter()
+            .filter(|(_, dial)| now >= dial.since + DIAL_TIMEOUT)
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in late {
+            self.dialling.remove(&peer);
+            self.failed(peer, now, rng);
+        }
+        self.timer = self
+            .dialling
+            .values()
+            .map(|dial| dial.since + DIAL_TIMEOUT)
+            .min();
+        self.sources.retain(|_, bucket| !bucket.is_full(now));
+        let mut effects = Vec::new();
+        for (at, peer, source) in self.wanted() {
+            if at > now {
+                self.look_again(at);
+                continue;
+            }
+            if let Some(until) = self.bans.until(&peer, source, now) {
+                self.look_again(until);
+                continue;
+            }
+            let of_source = self
+                .dialling
+                .values()
+                .filter(|dial| dial.source == source)
+                .count();
+            if self.dialling.len() >= MAX_DIALS || of_source >= MAX_DIALS_OF_SOURCE {
+                // The end of a dial is an event.
+                continue;
+            }
+            let bucket = self.sources.entry(source).or_insert_with(Bucket::of_source);
+            let ready = bucket.ready_at().max(self.total.ready_at());
+            if ready > now {
+                self.look_again(ready);
+                continue;
+            }
+            bucket.take(now);
+            self.total.take(now);
+            self.dialling.insert(peer, Dialling { source, since: now });
+            self.look_again(now + DIAL_TIMEOUT);
+            effects.push(Effect::Dial(peer));
+        }
+        effects
+    }
+
+    fn look_again(&mut self, at: Duration) {
+        self.timer = Some(self.timer.map_or(at, |timer| timer.min(at)));
+    }
+
+    /// Peers to be dialled now or later, those due first.
+    fn wanted(&self) -> Vec<(Duration, TransportId, Source)> {
+        let Some(crowd) = self.crowd() else {
+            return Vec::new();
+        };
+        let room = self.links.len() + self.dialling.len() < self.config.link_target;
+        let chosen = crowd.chosen(&self.salt, self.config.link_target);
+        let mut wanted: Vec<_> = self
+            .known
+            .iter()
+            .filter(|(peer, known)| {
+                known.sighting.endpoints > 0
+                    && !self.links.contains_key(peer)
+                    && !self.dialling.contains_key(peer)
+                    && chosen.contains(peer)
+                    && (room || crowd.is_neighbour(peer))
+            })
+            .map(|(peer, known)| (known.at, *peer, known.sighting.source))
+            .collect();
+        wanted.sort_unstable();
+        wanted
+    }
+}
+
+impl Own {
+    /// How long to wait for the other to dial.
+    fn patience(&self, other: &DiscoveryId, now: Duration, rng: &mut impl CryptoRng) -> Duration {
+        let age = now.saturating_sub(self.announced);
+        if self.discovery < *other || age < UNSEEN {
+            return Duration::ZERO;
+        }
+        let grace = if age < YOUNG { YOUNG_GRACE } else { GRACE };
+        grace + jitter(rng, grace / 2)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,513 @@
+use rand_chacha::ChaCha12Rng;
+use rand_core::SeedableRng;
+
+use super::*;
+
+const T: Duration = Duration::from_secs(1_000);
+const MS: Duration = Duration::from_millis(1);
+const S: Duration = Duration::from_secs(1);
+
+fn transport(number: u16) -> TransportId {
+    let mut id = [0; 32];
+    id[..2].copy_from_slice(&number.to_be_bytes());
+    TransportId(id)
+}
+
+fn discovery(number: u16) -> DiscoveryId {
+    let mut id = [0; 8];
+    id[..2].copy_from_slice(&number.to_be_bytes());
+    DiscoveryId(id)
+}
+
+fn sighting(number: u16) -> Sighting {
+    Sighting {
+        transport: transport(number),
+        discovery: discovery(number),
+        source: Source(u64::from(number)),
+        endpoints: 1,
+    }
+}
+
+struct Node {
+    policy: DialPolicy,
+    rng: ChaCha12Rng,
+}
+
+impl Node {
+    /// Number 100, announced at `T`.
+    fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        let policy = DialPolicy::new(config, &mut rng);
+        let mut node = Self { policy, rng };
+        let announced = Event::Announced {
+            transport: transport(100),
+            discovery: discovery(100),
+        };
+        assert_eq!(node.at(T, announced), vec![]);
+        node
+    }
+
+    /// The numbers dialled.
+    fn at(&mut self, now: Duration, event: Event) -> Vec<u16> {
+        let effects = self.policy.handle(event, now, &mut self.rng);
+        let number = |Effect::Dial(peer): Effect| u16::from_be_bytes([peer.0[0], peer.0[1]]);
+        effects.into_iter().map(number).collect()
+    }
+
+    fn sight(&mut self, now: Duration, number: u16) -> Vec<u16> {
+        self.at(now, Event::Sighted(sighting(number)))
+    }
+
+    fn up(&mut self, now: Duration, number: u16) -> Vec<u16> {
+        let source = Source(u64::from(number));
+        self.at(
+            now,
+            Event::LinkUp {
+                peer: transport(number),
+                source,
+            },
+        )
+    }
+
+    fn down(&mut self, now: Duration, number: u16, refused: bool) -> Vec<u16> {
+        self.at(
+            now,
+            Event::LinkDown {
+                peer: transport(number),
+                refused,
+            },
+        )
+    }
+
+    fn fail(&mut self, now: Duration, number: u16) -> Vec<u16> {
+        self.at(now, Event::DialFailed(transport(number)))
+    }
+
+    /// Runs to the next timer: when, and the numbers dialled.
+    fn next(&mut self) -> (Duration, Vec<u16>) {
+        let at = self.policy.poll_timeout().expect("a timer");
+        (at, self.at(at, Event::Timer))
+    }
+}
+
+#[test]
+fn the_lower_id_dials_at_once() {
+    let mut node = Node::new();
+    assert_eq!(node.sight(T + 60 * S, 101), vec![101]);
+    assert_eq!(node.sight(T + 60 * S, 101), vec![]);
+}
+
+#[test]
+fn the_higher_id_waits_for_a_second_and_jitter() {
+    let mut node = Node::new();
+    let seen = T + 60 * S;
+    assert_eq!(node.sight(seen, 99), vec![]);
+    let (at, dialled) = node.next();
+    assert_eq!(dialled, vec![99]);
+    assert!(at >= seen + GRACE && at <= seen + GRACE * 3 / 2);
+}
+
+#[test]
+fn a_link_that_comes_meanwhile_ends_the_wait() {
+    let mut node = Node::new();
+    node.sight(T + 60 * S, 99);
+    assert_eq!(node.up(T + 60 * S + 500 * MS, 99), vec![]);
+    assert_eq!(node.policy.poll_timeout(), None);
+    assert_eq!(node.at(T + 70 * S, Event::Timer), vec![]);
+}
+
+#[test]
+fn a_newcomer_dials_at_once_whatever_the_ids() {
+    // Must-show b: nobody can have heard of it yet.
+    let mut node = Node::new();
+    assert_eq!(node.sight(T + UNSEEN - MS, 99), vec![99]);
+    for (age, grace) in [
+        (UNSEEN, YOUNG_GRACE),
+        (YOUNG - MS, YOUNG_GRACE),
+        (YOUNG, GRACE),
+    ] {
+        let mut node = Node::new();
+        assert_eq!(node.sight(T + age, 99), vec![]);
+        let (at, dialled) = node.next();
+        assert_eq!(dialled, vec![99]);
+        assert!(at >= T + age + grace && at <= T + age + grace * 3 / 2);
+    }
+    // A new announcement makes it new again.
+    let mut node = Node::new();
+    node.at(
+        T + 60 * S,
+        Event::Announced {
+            transport: transport(100),
+            discovery: discovery(100),
+        },
+    );
+    assert_eq!(node.sight(T + 60 * S, 99), vec![99]);
+}
+
+#[test]
+fn it_never_dials_itself_nor_before_it_is_announced() {
+    let mut rng = ChaCha12Rng::seed_from_u64(1);
+    let policy = DialPolicy::new(Config::default(), &mut rng);
+    let mut node = Node { policy, rng };
+    assert_eq!(node.sight(T, 101), vec![]);
+    node.at(
+        T,
+        Event::Announced {
+            transport: transport(100),
+            discovery: discovery(100),
+        },
+    );
+    assert_eq!(node.sight(T, 100), vec![]);
+    node.at(
+        T + S,
+        Event::Announced {
+            transport: transport(200),
+            discovery: discovery(200),
+        },
+    );
+    node.at(
+        T + S,
+        Event::Announced {
+            transport: transport(200),
+            discovery: discovery(201),
+        },
+    );
+    for (key, id) in [(200, 7), (100, 7), (7, 201)] {
+        let own = Sighting {
+            transport: transport(key),
+            discovery: discovery(id),
+            ..sighting(7)
+        };
+        assert_eq!(node.at(T + S, Event::Sighted(own)), vec![], "{key} {id}");
+    }
+    // What it saw of itself before it knew its new key is forgotten.
+    assert_eq!(node.sight(T + S, 300), vec![300]);
+    node.fail(T + S, 300);
+    node.at(
+        T + S,
+        Event::Announced {
+            transport: transport(300),
+            discovery: discovery(301),
+        },
+    );
+    assert_eq!(node.policy.poll_timeout(), None);
+}
+
+#[test]
+fn without_endpoints_there_is_nothing_to_dial() {
+    let mut node = Node::new();
+    assert_eq!(
+        node.at(
+            T,
+            Event::Sighted(Sighting {
+                endpoints: 0,
+                ..sighting(101)
+            })
+        ),
+        vec![]
+    );
+    assert_eq!(node.sight(T + S, 101), vec![101]);
+}
+
+#[test]
+fn failures_back_off_and_end_in_oblivion() {
+    // COORD-3.
+    let mut node = Node::new();
+    assert_eq!(node.sight(T + 10 * S, 101), vec![101]);
+    let (mut now, mut tries) = (T + 10 * S, 0);
+    loop {
+        assert_eq!(node.fail(now, 101), vec![]);
+        if node.policy.poll_timeout().is_none() {
+            break;
+        }
+        let (at, dialled) = node.next();
+        assert_eq!(dialled, vec![101]);
+        assert!(at >= now + S * 3 / 4);
+        now = at;
+        tries += 1;
+    }
+    assert!((8..=11).contains(&tries));
+    assert_eq!(node.sight(now, 101), vec![101]);
+}
+
+#[test]
+fn a_dial_without_an_answer_counts_as_failed() {
+    let mut node = Node::new();
+    node.sight(T, 101);
+    let (at, dialled) = node.next();
+    assert_eq!((at, dialled), (T + DIAL_TIMEOUT, vec![]));
+    let (again, dialled) = node.next();
+    assert!(again > at && again <= at + S);
+    assert_eq!(dialled, vec![101]);
+}
+
+#[test]
+fn a_lost_link_is_dialled_again_but_not_in_a_circle() {
+    let mut node = Node::new();
+    node.sight(T, 101);
+    node.up(T, 101);
+    node.up(T, 101);
+    assert_eq!(node.down(T + S, 101, false), vec![]);
+    assert_eq!(node.policy.poll_timeout(), None);
+    node.down(T + S, 101, false);
+    let (first, _) = node.next();
+    assert!(first > T + S && first <= T + 2 * S);
+    node.up(first, 101);
+    node.down(first + SETTLED - MS, 101, false);
+    let (second, _) = node.next();
+    assert!(second - (first + SETTLED - MS) > S);
+    node.up(second, 101);
+    node.down(second + SETTLED, 101, false);
+    let (third, _) = node.next();
+    assert!(third - (second + SETTLED) <= S);
+    node.down(third, 55, false);
+}
+
+#[test]
+fn a_peer_that_refused_is_left_alone() {
+    let mut node = Node::new();
+    node.sight(T, 101);
+    node.up(T, 101);
+    node.down(T + S, 101, true);
+    assert_eq!(node.next(), (T + S + REFUSED_REST, vec![101]));
+}
+
+#[test]
+fn an_inbound_link_makes_a_failed_dial_void() {
+    let mut node = Node::new();
+    node.sight(T, 101);
+    node.up(T, 101);
+    assert_eq!(node.fail(T, 101), vec![]);
+    assert_eq!(node.policy.poll_timeout(), None);
+}
+
+#[test]
+fn what_is_lost_is_not_dialled() {
+    let mut node = Node::new();
+    node.sight(T + 60 * S, 99);
+    node.at(T + 60 * S, Event::Lost(discovery(98)));
+    assert!(node.policy.poll_timeout().is_some());
+    node.at(T + 60 * S, Event::Lost(discovery(99)));
+    assert_eq!(node.policy.poll_timeout(), None);
+}
+
+#[test]
+fn eight_dials_at_a_time_four_to_a_source() {
+    // COORD-4.
+    let mut node = Node::new();
+    let mut dialled: Vec<u16> = (101..=106)
+        .flat_map(|number| {
+            let here = Sighting {
+                source: Source(1),
+                ..sighting(number)
+            };
+            node.at(T, Event::Sighted(here))
+        })
+        .collect();
+    assert_eq!(dialled, vec![101, 102, 103, 104]);
+    dialled.extend((201..=209).flat_map(|number| node.sight(T, number)));
+    assert_eq!(dialled.len(), MAX_DIALS);
+    assert_eq!(node.fail(T, 201), vec![205]);
+    assert_eq!(node.up(T, 101), vec![105]);
+}
+
+#[test]
+fn dials_to_one_source_are_held_to_a_rate() {
+    // LOC-8: a flooder of one source.
+    let mut node = Node::new();
+    let (mut dialled, mut now) = (0, T);
+    for number in 0..1_000 {
+        now = T + MS * u32::from(number);
+        let fake = Sighting {
+            source: Source(1),
+            ..sighting(1_000 + number)
+        };
+        for peer in node.at(now, Event::Sighted(fake)) {
+            dialled += 1;
+            node.at(now, Event::Lost(discovery(peer)));
+            dialled += node.fail(now, peer).len();
+        }
+    }
+    assert!(now < T + S);
+    // 16 at once and one for each quarter of a second.
+    assert_eq!(dialled, 16 + 3);
+    assert!(node.policy.known.len() <= MAX_SIGHTINGS_OF_SOURCE);
+    // Others are dialled as ever.
+    assert_eq!(node.sight(now, 101), vec![101]);
+}
+
+#[test]
+fn all_dials_are_held_to_a_rate() {
+    let mut node = Node::new();
+    let mut dialled = 0;
+    for number in 0..1_000 {
+        for peer in node.sight(T, 1_000 + number) {
+            dialled += 1;
+            node.at(T, Event::Lost(discovery(peer)));
+            dialled += node.fail(T, peer).len();
+        }
+    }
+    assert_eq!(dialled, 64);
+    assert_eq!(node.policy.poll_timeout(), Some(T + 100 * MS));
+    assert_eq!(node.policy.known.len(), MAX_SIGHTINGS);
+}
+
+#[test]
+fn sightings_are_bounded_and_the_greatest_source_yields() {
+    // LOC-8, COORD-4.
+    let mut node = Node::new();
+    for number in 0..MAX_SIGHTINGS_OF_SOURCE as u16 + 5 {
+        let fake = Sighting {
+            source: Source(9_999),
+            ..sighting(1_000 + number)
+        };
+        node.at(T + MS * u32::from(number), Event::Sighted(fake));
+    }
+    assert_eq!(node.policy.known.len(), MAX_SIGHTINGS_OF_SOURCE);
+    assert!(!node.policy.known.contains_key(&transport(1_004)));
+    assert!(node.policy.known.contains_key(&transport(1_005)));
+    for number in 0..MAX_SIGHTINGS as u16 {
+        node.sight(T + S, 2_000 + number);
+    }
+    assert_eq!(node.policy.known.len(), MAX_SIGHTINGS);
+    let of_flooder = node
+        .policy
+        .known
+        .values()
+        .filter(|known| known.sighting.source == Source(9_999));
+    assert!(of_flooder.count() <= 1);
+    // One seen again is no new one, and stays with its source.
+    node.at(
+        T + S,
+        Event::Sighted(Sighting {
+            source: Source(1),
+            ..sighting(2_500)
+        }),
+    );
+    assert_eq!(node.policy.known.len(), MAX_SIGHTINGS);
+    assert_eq!(
+        node.policy.known[&transport(2_500)].sighting.source,
+        Source(2_500)
+    );
+}
+
+#[test]
+fn the_banned_are_neither_dialled_nor_admitted_until_the_end() {
+    let mut node = Node::new();
+    node.policy.ban(Subject::Peer(transport(101)), T + BAN);
+    node.policy.ban(Subject::Source(Source(102)), T + BAN + S);
+    assert_eq!(node.sight(T, 101), vec![]);
+    assert_eq!(node.sight(T, 102), vec![]);
+    let refused = Err(CloseReason::Misbehaviour);
+    assert_eq!(
+        node.policy.admit(&transport(101), Source(7), T + BAN - MS),
+        refused
+    );
+    assert_eq!(node.policy.admit(&transport(7), Source(102), T), refused);
+    assert_eq!(
+        node.policy.admit(&transport(101), Source(7), T + BAN),
+        Ok(())
+    );
+    assert_eq!(node.next(), (T + BAN, vec![101]));
+    assert_eq!(node.next(), (T + BAN + S, vec![102]));
+}
+
+#[test]
+fn links_are_admitted_up_to_the_limits() {
+    let config = Config {
+        link_target: 2,
+        max_links: 10,
+        max_links_of_source: 3,
+    };
+    let mut node = Node::with(config);
+    for number in 1..=3 {
+        let source = Source(1);
+        assert_eq!(node.policy.admit(&transport(number), source, T), Ok(()));
+        node.at(
+            T,
+            Event::LinkUp {
+                peer: transport(number),
+                source,
+            },
+        );
+    }
+    let full = Err(CloseReason::Full);
+    assert_eq!(node.policy.admit(&transport(4), Source(1), T), full);
+    // A second link of a peer, which the scheduler judges.
+    assert_eq!(node.policy.admit(&transport(3), Source(1), T), Ok(()));
+    for number in 5..=10 {
+        node.up(T, number);
+    }
+    assert_eq!(node.policy.admit(&transport(11), Source(11), T), Ok(()));
+    node.up(T, 11);
+    assert_eq!(node.policy.linked(), config.max_links);
+    assert_eq!(node.policy.admit(&transport(12), Source(12), T), full);
+    // A neighbour in the ring gets in even so.
+    node.sight(T, 12);
+    assert_eq!(node.policy.admit(&transport(12), Source(12), T), Ok(()));
+    for number in 95..=105 {
+        node.sight(T, number);
+    }
+    assert_eq!(node.policy.admit(&transport(12), Source(12), T), full);
+}
+
+#[test]
+fn beyond_the_target_only_neighbours_are_dialled() {
+    let mut node = Node::with(Config {
+        link_target: 10,
+        ..Config::default()
+    });
+    for number in 1..=10 {
+        node.up(T, number);
+    }
+    let mut dialled = Vec::new();
+    let mut crowd: Vec<u16> = (50..150).filter(|number| *number != 100).collect();
+    crowd.rotate_left(30);
+    for number in crowd {
+        let here = Sighting {
+            endpoints: 0,
+            ..sighting(number)
+        };
+        node.at(T, Event::Sighted(here));
+    }
+    for number in 50..150 {
+        for peer in node.sight(T, number) {
+            dialled.push(peer);
+            dialled.extend(node.up(T, peer));
+        }
+    }
+    assert_eq!(dialled, vec![96, 97, 98, 99, 101, 102, 103, 104]);
+}
+
+#[test]
+fn a_crowd_is_dialled_up_to_the_chosen_ones() {
+    let mut node = Node::new();
+    for number in (1_000..1_200)
+        .chain(50..150)
+        .filter(|number| *number != 100)
+    {
+        node.at(
+            T,
+            Event::Sighted(Sighting {
+                endpoints: 0,
+                ..sighting(number)
+            }),
+        );
+    }
+    let mut dialled = 0;
+    for number in (1_000..1_200)
+        .chain(50..150)
+        .filter(|number| *number != 100)
+    {
+        for peer in node.sight(T, number) {
+            dialled += 1;
+            dialled += node.up(T, peer).len();
+        }
+    }
+    assert_eq!(dialled, 2 * RING_SIDE + DIALLED_AT_RANDOM);
+    assert_eq!(node.policy.linked(), dialled);
+}
