@@ -20,8 +20,14 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 6] =
-        [Self::Meta, Self::Channels, Self::Bundles, Self::Shelf, Self::Seen, Self::Messages];
+    pub const ALL: [Self; 6] = [
+        Self::Meta,
+        Self::Channels,
+        Self::Bundles,
+        Self::Shelf,
+        Self::Seen,
+        Self::Messages,
+    ];
 }
 
 /// Largest key, in bytes.
@@ -68,7 +74,9 @@ pub enum StoreError {
     #[error("the data directory is in use by another node")]
     Held,
     /// The directory was written by a later version.
-    #[error("the store has format {found}, this program reads up to {supported}: install the newer program again")]
+    #[error(
+        "the store has format {found}, this program reads up to {supported}: install the newer program again"
+    )]
     Newer {
         /// Format found.
         found: u32,
@@ -76,7 +84,9 @@ pub enum StoreError {
         supported: u32,
     },
     /// Damaged or foreign. The store was opened read-only: what can be read can be exported.
-    #[error("the store is damaged or not ours ({what}): it is open read-only; export what you need, then restore a backup into an empty directory")]
+    #[error(
+        "the store is damaged or not ours ({what}): it is open read-only; export what you need, then restore a backup into an empty directory"
+    )]
     Damaged {
         /// What was found.
         what: String,
