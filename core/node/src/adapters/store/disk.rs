@@ -1,5 +1,6 @@
 //! The durable store.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -139,6 +140,15 @@ impl Store for DiskStore {
     }
 }
 
+impl fmt::Debug for DiskStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskStore")
+            .field("dir", &self.inner.dir)
+            .field("damage", &self.inner.damage)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for DiskStore {
     fn drop(&mut self) {
         self.inner.stop.store(true, Ordering::Release);
@@ -246,7 +256,10 @@ impl Inner {
             .into_iter()
             .zip(group.iter().map(|sealed| &sealed.entries[..]))
             .collect();
-        self.noticing(generation.publish(&published, tail.end))
+        let published = self.noticing(generation.publish(&published, tail.end));
+        // Durable, but not to be found: no more until the journal was read again.
+        writer.failed |= published.is_err();
+        published
     }
 
     fn compaction_due(&self) -> bool {

@@ -89,6 +89,7 @@ pub struct Migration {
 }
 
 /// An open store and what there is to say about it.
+#[derive(Debug)]
 pub struct Opened {
     /// The store; read-only if there is damage.
     pub store: DiskStore,
