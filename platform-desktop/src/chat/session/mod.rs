@@ -412,3 +412,6 @@ impl<S: Service, P: Fn(&str)> Session<S, P> {
         (self.print)(text);
     }
 }
+
+#[cfg(test)]
+mod tests;
