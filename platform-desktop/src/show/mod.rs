@@ -9,10 +9,10 @@ use sovereign_node::api::{
     ChannelSummary, DoctorCheck, IdentityInfo, LinkWord, PeerInfo, PeerState,
 };
 
-pub use event::{event, name_or_id, short_peer};
-pub use history::{history, live, tick};
-pub use status::status;
-pub use table::Table;
+pub(crate) use event::{event, name_or_id, short_peer};
+pub(crate) use history::{history, live, tick};
+pub(crate) use status::status;
+pub(crate) use table::Table;
 
 use crate::{
     config::{KEYS, Settings},
@@ -22,7 +22,7 @@ use crate::{
 
 /// The word for a link, as in JSON.
 #[must_use]
-pub const fn link(link: LinkWord) -> &'static str {
+pub(crate) const fn link(link: LinkWord) -> &'static str {
     match link {
         LinkWord::Lan => "lan",
         LinkWord::Ble => "ble",
@@ -33,7 +33,7 @@ pub const fn link(link: LinkWord) -> &'static str {
 
 /// The word for a peer's state, as in JSON.
 #[must_use]
-pub const fn peer_state(state: PeerState) -> &'static str {
+pub(crate) const fn peer_state(state: PeerState) -> &'static str {
     match state {
         PeerState::Seen => "seen",
         PeerState::Connecting => "connecting",
@@ -44,7 +44,7 @@ pub const fn peer_state(state: PeerState) -> &'static str {
 
 /// Who is near.
 #[must_use]
-pub fn peers(peers: &[PeerInfo], paint: Paint) -> String {
+pub(crate) fn peers(peers: &[PeerInfo], paint: Paint) -> String {
     if peers.is_empty() {
         return "Nobody is near. `sovereign doctor` looks for reasons.".to_owned();
     }
@@ -74,7 +74,7 @@ pub fn peers(peers: &[PeerInfo], paint: Paint) -> String {
 
 /// Joined channels.
 #[must_use]
-pub fn channels(channels: &[ChannelSummary], paint: Paint) -> String {
+pub(crate) fn channels(channels: &[ChannelSummary], paint: Paint) -> String {
     if channels.is_empty() {
         return "No channel is joined. `sovereign channel join '#nearby'` joins one.".to_owned();
     }
@@ -95,7 +95,7 @@ pub fn channels(channels: &[ChannelSummary], paint: Paint) -> String {
 
 /// Who this node is.
 #[must_use]
-pub fn identity(info: &IdentityInfo, paint: Paint) -> String {
+pub(crate) fn identity(info: &IdentityInfo, paint: Paint) -> String {
     facts(
         &[
             ("name", text::name(&info.name)),
@@ -110,7 +110,7 @@ pub fn identity(info: &IdentityInfo, paint: Paint) -> String {
 
 /// Findings.
 #[must_use]
-pub fn doctor(checks: &[DoctorCheck], paint: Paint) -> String {
+pub(crate) fn doctor(checks: &[DoctorCheck], paint: Paint) -> String {
     let mut lines = Vec::new();
     let width = checks
         .iter()
@@ -138,7 +138,7 @@ pub fn doctor(checks: &[DoctorCheck], paint: Paint) -> String {
 
 /// The effective configuration.
 #[must_use]
-pub fn config(settings: &Settings, paint: Paint) -> String {
+pub(crate) fn config(settings: &Settings, paint: Paint) -> String {
     let mut table = Table::new(&["KEY", "VALUE", "FROM", "RANGE", "MEANING"]);
     table.row([
         "data".to_owned(),
