@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, io, io::Write as _, process::ExitCode};
 
+use serde::Serialize;
 use sovereign_node::api::{ApiError, ErrorKind};
 
 use crate::text;
@@ -81,6 +82,12 @@ pub(crate) fn code(kind: ErrorKind) -> u8 {
     }
 }
 
+/// The form of an error for programs.
+#[derive(Serialize)]
+struct Shown<'a> {
+    error: &'a ApiError,
+}
+
 /// Shows an error on stderr and gives its exit code.
 #[must_use]
 pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
@@ -88,8 +95,7 @@ pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
         return ExitCode::from(DONE);
     };
     let shown = if json {
-        let value = serde_json::json!({ "error": error });
-        text::json(&value).unwrap_or_default()
+        text::json(&Shown { error }).unwrap_or_default()
     } else if error.hint.is_empty() {
         format!("sovereign: {}", text::block(&error.message))
     } else {

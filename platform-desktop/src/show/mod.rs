@@ -63,8 +63,7 @@ pub(crate) fn peers(peers: &[PeerInfo], paint: Paint) -> String {
             },
             peer_state(peer.state).to_owned(),
             link(peer.link).to_owned(),
-            peer.rtt_ms
-                .map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms")),
+            peer.rtt_ms.map_or_else(|| "-".to_owned(), rtt),
             ago(peer.age_s),
             text::line(&peer.transport_id),
         ]);
@@ -186,6 +185,14 @@ pub(crate) fn span(seconds: u64) -> String {
         60..3600 => format!("{} min", seconds / 60),
         3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+fn rtt(ms: u32) -> String {
+    if ms == 0 {
+        "<1 ms".to_owned()
+    } else {
+        format!("{ms} ms")
     }
 }
 

@@ -198,7 +198,7 @@ async fn what_was_typed_is_not_shown_twice_and_its_state_is() {
     session.event(&said(&id_of("#nearby"), "hello", true));
     assert_eq!(shown.lock().unwrap().len(), before);
     tokio::time::sleep_until(session.due().unwrap()).await;
-    session.show_ticks();
+    session.tick().await;
     assert_eq!(
         last(&shown),
         "  · kept here until somebody is near: “hello”"
@@ -209,7 +209,7 @@ async fn what_was_typed_is_not_shown_twice_and_its_state_is() {
         state: MessageState::Delivered,
     }));
     tokio::time::sleep_until(session.due().unwrap()).await;
-    session.show_ticks();
+    session.tick().await;
     assert_eq!(last(&shown), "  ✓✓ delivered: “hello”");
     assert_eq!(session.due(), None);
 }
@@ -223,6 +223,29 @@ async fn messages_of_others_are_clean_and_say_where_they_are() {
     assert_eq!(last(&shown), "#else 08:15Z  Bob\u{fffd}[2J: hi");
     session.event(&said(&id_of("#nearby"), "from a script", true));
     assert_eq!(last(&shown), "08:15Z  you: from a script  ·");
+}
+
+#[tokio::test]
+async fn what_was_shown_is_marked_as_read_once() {
+    tokio::time::pause();
+    let (mut session, paper, _) = opened(&["#nearby"]).await;
+    let read = || {
+        let asked = paper.asked.lock().unwrap();
+        asked
+            .iter()
+            .filter(|c| matches!(c, Command::ChannelRead { .. }))
+            .count()
+    };
+    let before = read();
+    session.event(&said(ID, "elsewhere", false));
+    assert_eq!(session.due(), None);
+    session.event(&said(&id_of("#nearby"), "one", false));
+    session.event(&said(&id_of("#nearby"), "two", false));
+    session.tick().await;
+    assert_eq!(read(), before);
+    tokio::time::sleep_until(session.due().unwrap()).await;
+    session.tick().await;
+    assert_eq!((read(), session.due()), (before + 1, None));
 }
 
 #[tokio::test]
