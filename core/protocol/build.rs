@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "sovereign/v1/envelope.proto",
         "sovereign/v1/link.proto",
         "sovereign/local/v1/store.proto",
+        "sovereign/local/v1/backup.proto",
     ];
     for file in files {
         println!("cargo:rerun-if-changed={}", root.join(file).display());

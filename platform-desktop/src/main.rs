@@ -1,2 +1,7 @@
-//! Under construction.
-fn main() {}
+//! The `sovereign` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sovereign_desktop::run()
+}

@@ -22,8 +22,11 @@ pub fn rfc3339_ms(unix_ms: u64) -> String {
 }
 
 /// Now by the wall clock.
-pub(crate) fn rfc3339_now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+#[must_use]
+pub fn rfc3339_now() -> String {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     rfc3339_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 

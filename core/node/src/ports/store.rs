@@ -22,8 +22,15 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 7] =
-        [Self::Meta, Self::Channels, Self::Bundles, Self::Shelf, Self::Seen, Self::Messages, Self::States];
+    pub const ALL: [Self; 7] = [
+        Self::Meta,
+        Self::Channels,
+        Self::Bundles,
+        Self::Shelf,
+        Self::Seen,
+        Self::Messages,
+        Self::States,
+    ];
 }
 
 /// Largest key, in bytes.

@@ -43,28 +43,50 @@ pub(super) fn write(
     items: &[Item],
     body: impl Fn(&ContentId) -> Option<Vec<u8>>,
 ) -> Result<Exported, ApiError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::AlreadyExists {
-            ApiError::new(ErrorKind::Exists, format!("{} exists", path.display()), "choose another file")
-        } else {
-            io_error(path, &error)
-        }
-    })?;
-    write_records(&file, items, body).inspect_err(|_| {
-        // Half a file helps nobody.
-        let _ = std::fs::remove_file(path);
-    }).map_err(|error| io_error(path, &error))
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| {
+            if error.kind() == std::io::ErrorKind::AlreadyExists {
+                ApiError::new(
+                    ErrorKind::Exists,
+                    format!("{} exists", path.display()),
+                    "choose another file",
+                )
+            } else {
+                io_error(path, &error)
+            }
+        })?;
+    write_records(&file, items, body)
+        .inspect_err(|_| {
+            // Half a file helps nobody.
+            let _ = std::fs::remove_file(path);
+        })
+        .map_err(|error| io_error(path, &error))
 }
 
-fn write_records(file: &File, items: &[Item], body: impl Fn(&ContentId) -> Option<Vec<u8>>) -> std::io::Result<Exported> {
+fn write_records(
+    file: &File,
+    items: &[Item],
+    body: impl Fn(&ContentId) -> Option<Vec<u8>>,
+) -> std::io::Result<Exported> {
     let mut out = BufWriter::new(file);
     let mut buffer = Vec::new();
     let mut writer = Writer::start(&mut buffer);
     let (mut bundles, mut bytes) = (0, 0);
     for item in items {
         // Evicted while the file was being written: it is not in it.
-        let Some(bundle) = body(&item.content).and_then(|body| Bundle::parse(body.into()).ok()) else { continue };
-        let record = Record { age_s: item.age_s, lifetime_s: item.lifetime_s, bundle };
+        let Some(bundle) = body(&item.content).and_then(|body| Bundle::parse(body.into()).ok())
+        else {
+            continue;
+        };
+        let record = Record {
+            age_s: item.age_s,
+            lifetime_s: item.lifetime_s,
+            bundle,
+        };
         if writer.record(&record, &mut buffer).is_ok() {
             bundles += 1;
         }
@@ -99,7 +121,9 @@ fn read_records(path: &Path, out: &mpsc::Sender<Imported>) -> Result<(), ApiErro
     let mut reader = Reader::new();
     let mut chunk = vec![0; CHUNK];
     loop {
-        let got = file.read(&mut chunk).map_err(|error| io_error(path, &error))?;
+        let got = file
+            .read(&mut chunk)
+            .map_err(|error| io_error(path, &error))?;
         if got == 0 {
             return reader.finish().map(|_| ()).map_err(|error| bad(&error));
         }
@@ -118,5 +142,9 @@ fn io_error(path: &Path, error: &std::io::Error) -> ApiError {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::DiskFull,
         _ => ErrorKind::Io,
     };
-    ApiError::new(kind, format!("{}: {error}", path.display()), "check the path and its permissions")
+    ApiError::new(
+        kind,
+        format!("{}: {error}", path.display()),
+        "check the path and its permissions",
+    )
 }

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     api::{
-        ApiError, ChannelInfo, Command, ErrorKind, EventKind, Exported, IdentityInfo, LayerStatus, MAX_NAME_INPUT,
-        MAX_PATH, MAX_TEXT, MessageState, Reply, Sent, Status, StoreStatus,
+        ApiError, ChannelInfo, Command, ErrorKind, EventKind, Exported, IdentityInfo, LayerStatus,
+        MAX_NAME_INPUT, MAX_PATH, MAX_TEXT, MessageState, Reply, Sent, Status, StoreStatus,
     },
     node::Request,
     ports::{lan::Lan, network::Network},
@@ -47,9 +47,17 @@ pub(super) struct Waiter {
 
 /// Waits for the store's answer to a question.
 pub(super) enum Query {
-    History { answer: Answer, channel: ChannelId, order: Vec<MessageId> },
-    Tell { channel: ChannelId },
-    Export { answer: Answer },
+    History {
+        answer: Answer,
+        channel: ChannelId,
+        order: Vec<MessageId>,
+    },
+    Tell {
+        channel: ChannelId,
+    },
+    Export {
+        answer: Answer,
+    },
 }
 
 /// An import under way; one at a time.
@@ -84,32 +92,63 @@ impl<N: Network, L: Lan> Driver<N, L> {
     }
 
     /// `None` when the answer will be given later.
-    fn command(&mut self, command: Command, answer: Answer) -> Option<(Answer, Result<Reply, ApiError>)> {
+    fn command(
+        &mut self,
+        command: Command,
+        answer: Answer,
+    ) -> Option<(Answer, Result<Reply, ApiError>)> {
         let result = match command {
             Command::Status => Ok(Reply::Status(Box::new(self.status()))),
             Command::Peers => {
                 let now = self.now();
-                Ok(Reply::Peers(self.engine.peers(now).iter().map(say::peer_info).collect()))
+                Ok(Reply::Peers(
+                    self.engine.peers(now).iter().map(say::peer_info).collect(),
+                ))
             }
-            Command::ChannelCreate { name } => return self.change(answer, |driver| driver.create(&name)),
-            Command::ChannelJoin { target } => return self.change(answer, |driver| driver.join(&target)),
-            Command::ChannelLeave { channel } => return self.change(answer, |driver| driver.leave(&channel)),
-            Command::ChannelRead { channel } => return self.change(answer, |driver| driver.mark_read(&channel)),
-            Command::ChannelList => Ok(Reply::Channels(self.engine.channels().map(say::channel_summary).collect())),
-            Command::ChannelInvite { channel } => self.find(&channel).and_then(|id| self.info(id)).map(Reply::Channel),
-            Command::Send { channel, text } => return self.change(answer, |driver| driver.send(&channel, &text)),
-            Command::History { channel, limit, since } => {
+            Command::ChannelCreate { name } => {
+                return self.change(answer, |driver| driver.create(&name));
+            }
+            Command::ChannelJoin { target } => {
+                return self.change(answer, |driver| driver.join(&target));
+            }
+            Command::ChannelLeave { channel } => {
+                return self.change(answer, |driver| driver.leave(&channel));
+            }
+            Command::ChannelRead { channel } => {
+                return self.change(answer, |driver| driver.mark_read(&channel));
+            }
+            Command::ChannelList => Ok(Reply::Channels(
+                self.engine.channels().map(say::channel_summary).collect(),
+            )),
+            Command::ChannelInvite { channel } => self
+                .find(&channel)
+                .and_then(|id| self.info(id))
+                .map(Reply::Channel),
+            Command::Send { channel, text } => {
+                return self.change(answer, |driver| driver.send(&channel, &text));
+            }
+            Command::History {
+                channel,
+                limit,
+                since,
+            } => {
                 return self.history(answer, &channel, limit, since.as_deref());
             }
-            Command::Export { path, channel } => return self.export(answer, &path, channel.as_deref()),
+            Command::Export { path, channel } => {
+                return self.export(answer, &path, channel.as_deref());
+            }
             Command::Import { path } => return self.import(answer, &path),
             Command::IdShow => Ok(Reply::Identity(self.identity())),
-            Command::IdBackup { path, passphrase } => return self.backup(answer, &path, passphrase),
+            Command::IdBackup { path, passphrase } => {
+                return self.backup(answer, &path, passphrase);
+            }
             Command::IdWipe => {
                 self.stopping = true;
-                crate::wipe::begin(&self.config.data).map(|()| Reply::Done)
+                crate::wipe::wipe(&self.config.data).map(|()| Reply::Done)
             }
-            Command::SetName { name } => return self.change(answer, |driver| driver.set_name(&name)),
+            Command::SetName { name } => {
+                return self.change(answer, |driver| driver.set_name(&name));
+            }
             Command::Doctor => Ok(Reply::Doctor(self.doctor())),
             Command::Dial { address } => self.dial(&address),
             Command::Shutdown => {
@@ -131,7 +170,14 @@ impl<N: Network, L: Lan> Driver<N, L> {
         }
         match change(self) {
             Ok((token, reply, event)) => {
-                self.waiting.insert(token, Waiter { answer, reply, event });
+                self.waiting.insert(
+                    token,
+                    Waiter {
+                        answer,
+                        reply,
+                        event,
+                    },
+                );
                 None
             }
             Err(error) => Some((answer, Err(error))),
@@ -148,9 +194,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
                     "the disk is full: nothing was stored",
                     "make room on the disk, then try again",
                 )),
-                PersistOutcome::Failed => {
-                    Err(ApiError::new(ErrorKind::Io, "the store refused the write", "see the log and `sovereign doctor`"))
-                }
+                PersistOutcome::Failed => Err(ApiError::new(
+                    ErrorKind::Io,
+                    "the store refused the write",
+                    "see the log and `sovereign doctor`",
+                )),
             };
             if let (Ok(_), Some(event)) = (&result, waiter.event) {
                 self.emit(event);
@@ -172,28 +220,44 @@ impl<N: Network, L: Lan> Driver<N, L> {
     fn create(&mut self, name: &str) -> Result<(Token, Reply, Option<EventKind>), ApiError> {
         bounded(name, MAX_NAME_INPUT)?;
         let now = self.now();
-        let (id, token) =
-            self.engine.create_channel(name, now, &mut Randomness(&*self.rng)).map_err(channel_error)?;
+        let (id, token) = self
+            .engine
+            .create_channel(name, now, &mut Randomness(&*self.rng))
+            .map_err(channel_error)?;
         self.joined(id, token)
     }
 
     fn join(&mut self, target: &str) -> Result<(Token, Reply, Option<EventKind>), ApiError> {
         bounded(target, MAX_NAME_INPUT)?;
         let now = self.now();
-        let (id, token) = self.engine.join_channel(target, now).map_err(channel_error)?;
+        let (id, token) = self
+            .engine
+            .join_channel(target, now)
+            .map_err(channel_error)?;
         self.joined(id, token)
     }
 
-    fn joined(&mut self, id: ChannelId, token: Token) -> Result<(Token, Reply, Option<EventKind>), ApiError> {
+    fn joined(
+        &mut self,
+        id: ChannelId,
+        token: Token,
+    ) -> Result<(Token, Reply, Option<EventKind>), ApiError> {
         let info = self.info(id)?;
-        let event = EventKind::ChannelJoined { id: info.id.clone(), name: info.name.clone() };
+        let event = EventKind::ChannelJoined {
+            id: info.id.clone(),
+            name: info.name.clone(),
+        };
         Ok((token, Reply::Channel(info), Some(event)))
     }
 
     fn leave(&mut self, channel: &str) -> Result<(Token, Reply, Option<EventKind>), ApiError> {
         let id = self.find(channel)?;
         let token = self.engine.leave_channel(id).map_err(channel_error)?;
-        Ok((token, Reply::Done, Some(EventKind::ChannelLeft { id: id.to_string() })))
+        Ok((
+            token,
+            Reply::Done,
+            Some(EventKind::ChannelLeft { id: id.to_string() }),
+        ))
     }
 
     fn mark_read(&mut self, channel: &str) -> Result<(Token, Reply, Option<EventKind>), ApiError> {
@@ -202,12 +266,18 @@ impl<N: Network, L: Lan> Driver<N, L> {
         Ok((token, Reply::Done, None))
     }
 
-    fn send(&mut self, channel: &str, text: &str) -> Result<(Token, Reply, Option<EventKind>), ApiError> {
+    fn send(
+        &mut self,
+        channel: &str,
+        text: &str,
+    ) -> Result<(Token, Reply, Option<EventKind>), ApiError> {
         bounded(text, MAX_TEXT)?;
         let id = self.find(channel)?;
         let now = self.now();
-        let sent =
-            self.engine.send_text(id, text, now, &mut Randomness(&*self.rng)).map_err(|error| send_error(&error))?;
+        let sent = self
+            .engine
+            .send_text(id, text, now, &mut Randomness(&*self.rng))
+            .map_err(|error| send_error(&error))?;
         let reply = Sent {
             id: sent.message.to_string(),
             channel: id.to_string(),
@@ -219,8 +289,13 @@ impl<N: Network, L: Lan> Driver<N, L> {
 
     fn set_name(&mut self, name: &str) -> Result<(Token, Reply, Option<EventKind>), ApiError> {
         bounded(name, MAX_NAME_INPUT)?;
-        let name = clean_name(name)
-            .ok_or_else(|| ApiError::new(ErrorKind::Invalid, "that name has nothing to show", "use letters"))?;
+        let name = clean_name(name).ok_or_else(|| {
+            ApiError::new(
+                ErrorKind::Invalid,
+                "that name has nothing to show",
+                "use letters",
+            )
+        })?;
         self.home.record.name.clone_from(&name);
         self.engine.set_name(name);
         let record = self.home.record.encode_to_vec();
@@ -249,7 +324,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
         let lower = text.to_lowercase();
         let fits = |channel: &&Channel| {
             let named = match channel.keys().kind() {
-                ChannelKind::Public => text.strip_prefix('#').is_some_and(|name| channel.keys().name() == name.to_lowercase()),
+                ChannelKind::Public => text
+                    .strip_prefix('#')
+                    .is_some_and(|name| channel.keys().name() == name.to_lowercase()),
                 ChannelKind::Private => channel.keys().name() == text,
             };
             named || (hex && channel.id().to_string().starts_with(&lower))
@@ -273,23 +350,39 @@ impl<N: Network, L: Lan> Driver<N, L> {
         limit: Option<u32>,
         since: Option<&str>,
     ) -> Option<(Answer, Result<Reply, ApiError>)> {
-        let limit = limit.map_or(HISTORY, |limit| limit as usize).min(MAX_HISTORY);
+        let limit = limit
+            .map_or(HISTORY, |limit| limit as usize)
+            .min(MAX_HISTORY);
         let found = self.find(channel).and_then(|id| {
-            let since: Option<MessageId> = since
-                .map(str::parse)
-                .transpose()
-                .map_err(|_| ApiError::new(ErrorKind::Invalid, "that is no message id", "message ids have 64 hex digits"))?;
+            let since: Option<MessageId> = since.map(str::parse).transpose().map_err(|_| {
+                ApiError::new(
+                    ErrorKind::Invalid,
+                    "that is no message id",
+                    "message ids have 64 hex digits",
+                )
+            })?;
             let channel = self.engine.channel(&id).ok_or_else(no_channel)?;
             if let Some(since) = &since
                 && !channel.log().contains(since)
             {
-                return Err(ApiError::new(ErrorKind::NotFound, "no such message", "see `sovereign history`"));
+                return Err(ApiError::new(
+                    ErrorKind::NotFound,
+                    "no such message",
+                    "see `sovereign history`",
+                ));
             }
             Ok((id, channel.history(limit, since.as_ref())))
         });
         match found {
             Ok((channel, order)) => {
-                self.read_messages(order.clone(), Query::History { answer, channel, order });
+                self.read_messages(
+                    order.clone(),
+                    Query::History {
+                        answer,
+                        channel,
+                        order,
+                    },
+                );
                 None
             }
             Err(error) => Some((answer, Err(error))),
@@ -298,7 +391,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
 
     pub(super) fn read_messages(&mut self, ids: Vec<MessageId>, query: Query) {
         let number = self.ask(query);
-        if self.keeper.submit(Job::Messages { query: number, ids }).is_err() {
+        if self
+            .keeper
+            .submit(Job::Messages { query: number, ids })
+            .is_err()
+        {
             self.give_up(number);
         }
     }
@@ -311,8 +408,14 @@ impl<N: Network, L: Lan> Driver<N, L> {
     }
 
     fn give_up(&mut self, number: u64) {
-        if let Some(Query::History { answer, .. } | Query::Export { answer }) = self.queries.remove(&number) {
-            let busy = ApiError::new(ErrorKind::Busy, "the store is busy", "try again in a moment");
+        if let Some(Query::History { answer, .. } | Query::Export { answer }) =
+            self.queries.remove(&number)
+        {
+            let busy = ApiError::new(
+                ErrorKind::Busy,
+                "the store is busy",
+                "try again in a moment",
+            );
             // Whoever asked may have gone.
             let _ = answer.send(Err(busy));
         }
@@ -320,12 +423,18 @@ impl<N: Network, L: Lan> Driver<N, L> {
 
     pub(super) fn messages_read(&mut self, query: u64, records: Vec<(MessageId, Vec<u8>)>) {
         match self.queries.remove(&query) {
-            Some(Query::History { answer, channel, order }) => {
+            Some(Query::History {
+                answer,
+                channel,
+                order,
+            }) => {
                 let reply = match self.engine.channel(&channel) {
                     Some(channel) => {
                         let records: BTreeMap<MessageId, Vec<u8>> = records.into_iter().collect();
                         let entries = order.into_iter().filter_map(|id| {
-                            records.get(&id).and_then(|record| say::history_entry(&self.engine, channel, id, record))
+                            records.get(&id).and_then(|record| {
+                                say::history_entry(&self.engine, channel, id, record)
+                            })
                         });
                         Ok(Reply::History(entries.collect()))
                     }
@@ -335,7 +444,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 let _ = answer.send(reply);
             }
             Some(Query::Tell { channel }) => {
-                let Some(known) = self.engine.channel(&channel) else { return };
+                let Some(known) = self.engine.channel(&channel) else {
+                    return;
+                };
                 let name = say::channel_name(known);
                 let entries: Vec<_> = records
                     .into_iter()
@@ -353,25 +464,41 @@ impl<N: Network, L: Lan> Driver<N, L> {
         }
     }
 
-    fn export(&mut self, answer: Answer, path: &str, channel: Option<&str>) -> Option<(Answer, Result<Reply, ApiError>)> {
+    fn export(
+        &mut self,
+        answer: Answer,
+        path: &str,
+        channel: Option<&str>,
+    ) -> Option<(Answer, Result<Reply, ApiError>)> {
         let items = path_of(path).and_then(|path| {
             let only = channel.map(|channel| self.find(channel)).transpose()?;
             let life = self.engine.life();
-            let wanted = |message: Option<MessageId>| match only.and_then(|id| self.engine.channel(&id)) {
+            let wanted = |message: Option<MessageId>| match only
+                .and_then(|id| self.engine.channel(&id))
+            {
                 None => true,
                 Some(channel) => message.is_some_and(|message| channel.log().contains(&message)),
             };
-            let items = self.engine.shelf().iter().filter(|(_, meta)| wanted(meta.message)).map(|(content, meta)| Item {
-                content: *content,
-                age_s: say::seconds(meta.age_now(life)),
-                lifetime_s: say::seconds(meta.lifetime),
-            });
+            let items = self
+                .engine
+                .shelf()
+                .iter()
+                .filter(|(_, meta)| wanted(meta.message))
+                .map(|(content, meta)| Item {
+                    content: *content,
+                    age_s: say::seconds(meta.age_now(life)),
+                    lifetime_s: say::seconds(meta.lifetime),
+                });
             Ok((path, items.collect::<Vec<Item>>()))
         });
         match items {
             Ok((path, items)) => {
                 let query = self.ask(Query::Export { answer });
-                if self.keeper.submit(Job::Export { path, items, query }).is_err() {
+                if self
+                    .keeper
+                    .submit(Job::Export { path, items, query })
+                    .is_err()
+                {
                     self.give_up(query);
                 }
                 None
@@ -392,7 +519,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
             return Some((answer, Err(read_only(why))));
         }
         if self.import.is_some() {
-            let busy = ApiError::new(ErrorKind::Busy, "another import is under way", "wait for it to end");
+            let busy = ApiError::new(
+                ErrorKind::Busy,
+                "another import is under way",
+                "wait for it to end",
+            );
             return Some((answer, Err(busy)));
         }
         let path = match path_of(path) {
@@ -406,7 +537,12 @@ impl<N: Network, L: Lan> Driver<N, L> {
             records,
             path,
             answer,
-            counts: crate::api::Imported { bundles: 0, new: 0, known: 0, declined: 0 },
+            counts: crate::api::Imported {
+                bundles: 0,
+                new: 0,
+                known: 0,
+                declined: 0,
+            },
             writing: BTreeSet::new(),
             end: None,
         });
@@ -415,11 +551,18 @@ impl<N: Network, L: Lan> Driver<N, L> {
 
     pub(super) fn imported(&mut self, record: Option<Imported>) {
         let now = self.now();
-        let Some(import) = &mut self.import else { return };
+        let Some(import) = &mut self.import else {
+            return;
+        };
         match record {
             Some(Imported::Record(record)) => {
                 import.counts.bundles += 1;
-                match self.engine.import(record.bundle.as_bytes().clone(), record.age_s, record.lifetime_s, now) {
+                match self.engine.import(
+                    record.bundle.as_bytes().clone(),
+                    record.age_s,
+                    record.lifetime_s,
+                    now,
+                ) {
                     Taken::New(token) => {
                         import.writing.insert(token);
                     }
@@ -429,7 +572,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
             }
             Some(Imported::End(end)) => import.end = Some(end),
             None => {
-                let lost = ApiError::new(ErrorKind::Internal, format!("reading {} stopped", import.path.display()), "try again");
+                let lost = ApiError::new(
+                    ErrorKind::Internal,
+                    format!("reading {} stopped", import.path.display()),
+                    "try again",
+                );
                 import.end.get_or_insert(Err(lost));
             }
         }
@@ -438,22 +585,36 @@ impl<N: Network, L: Lan> Driver<N, L> {
     }
 
     fn finish_import(&mut self) {
-        if self.import.as_ref().is_some_and(|import| import.end.is_some() && import.writing.is_empty())
+        if self
+            .import
+            .as_ref()
+            .is_some_and(|import| import.end.is_some() && import.writing.is_empty())
             && let Some(import) = self.import.take()
         {
-            let result = import.end.unwrap_or(Ok(())).map(|()| Reply::Imported(import.counts));
+            let result = import
+                .end
+                .unwrap_or(Ok(()))
+                .map(|()| Reply::Imported(import.counts));
             // Whoever asked may have gone.
             let _ = import.answer.send(result);
         }
     }
 
-    fn backup(&mut self, answer: Answer, path: &str, passphrase: String) -> Option<(Answer, Result<Reply, ApiError>)> {
+    fn backup(
+        &mut self,
+        answer: Answer,
+        path: &str,
+        passphrase: String,
+    ) -> Option<(Answer, Result<Reply, ApiError>)> {
         match path_of(path) {
             Ok(path) => {
                 let store = std::sync::Arc::clone(&self.store);
                 // The passphrase's key derivation takes a second of work: off the loop with it.
                 tokio::task::spawn_blocking(move || {
-                    let result = crate::backup::write(&*store, &path, &passphrase).map(|()| Reply::Done);
+                    let result = crate::backup::Backup::collect(&*store)
+                        .and_then(|backup| crate::backup::seal(&backup, &passphrase))
+                        .and_then(|sealed| crate::backup::write_file(&path, &sealed))
+                        .map(|()| Reply::Done);
                     let _ = answer.send(result);
                 });
                 None
@@ -465,11 +626,18 @@ impl<N: Network, L: Lan> Driver<N, L> {
     fn dial(&mut self, address: &str) -> Result<Reply, ApiError> {
         bounded(address, MAX_NAME_INPUT)?;
         let wrong = |what: &str| {
-            ApiError::new(ErrorKind::Invalid, what, "an address looks like /ip4/192.0.2.1/tcp/4001/p2p/12D3KooW…")
+            ApiError::new(
+                ErrorKind::Invalid,
+                what,
+                "an address looks like /ip4/192.0.2.1/tcp/4001/p2p/12D3KooW…",
+            )
         };
-        let (at, peer) = address.rsplit_once("/p2p/").ok_or_else(|| wrong("the address does not end in /p2p/ and a PeerId"))?;
+        let (at, peer) = address
+            .rsplit_once("/p2p/")
+            .ok_or_else(|| wrong("the address does not end in /p2p/ and a PeerId"))?;
         let peer: TransportId = peer.parse().map_err(|_| wrong("that is no PeerId"))?;
-        let endpoint = crate::adapters::p2p::parse_dial(at).map_err(|error| wrong(&error.to_string()))?;
+        let endpoint =
+            crate::adapters::p2p::parse_dial(at).map_err(|error| wrong(&error.to_string()))?;
         self.nets.dial_at(peer, endpoint);
         Ok(Reply::Done)
     }
@@ -490,7 +658,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
         let identity = self.identity();
         let peers = self.engine.linked_peers() as u64;
         let shelf = self.engine.shelf().stats();
-        let messages = self.engine.channels().map(|channel| channel.log().len() as u64).sum();
+        let messages = self
+            .engine
+            .channels()
+            .map(|channel| channel.log().len() as u64)
+            .sum();
         let network = match (peers, self.interfaces) {
             (1.., _) => "local",
             (0, Some(0)) => "offline",
@@ -516,25 +688,41 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 read_only: self.read_only.is_some(),
             },
             layers: self.layers(),
-            counters: self.engine.counters().iter().map(|(word, count)| (word.to_owned(), count)).collect(),
+            counters: self
+                .engine
+                .counters()
+                .iter()
+                .map(|(word, count)| (word.to_owned(), count))
+                .collect(),
         }
     }
 
     pub(super) fn layers(&self) -> BTreeMap<String, LayerStatus> {
-        let layer = |state: &str, reason: Option<&str>| LayerStatus { state: state.to_owned(), reason: reason.map(str::to_owned) };
+        let layer = |state: &str, reason: Option<&str>| LayerStatus {
+            state: state.to_owned(),
+            reason: reason.map(str::to_owned),
+        };
         let mdns = match (&self.lan, &self.lan_state) {
             (None, Ok(())) => layer("off", Some("switched off in the configuration")),
             (_, Err(reason)) => layer("failed", Some(reason)),
             (Some(_), Ok(())) => layer("on", None),
         };
         let absent = || layer("unavailable", Some("not in this version"));
-        BTreeMap::from([("mdns".to_owned(), mdns), ("ble".to_owned(), absent()), ("dht".to_owned(), absent())])
+        BTreeMap::from([
+            ("mdns".to_owned(), mdns),
+            ("ble".to_owned(), absent()),
+            ("dht".to_owned(), absent()),
+        ])
     }
 }
 
 fn bounded(text: &str, most: usize) -> Result<(), ApiError> {
     if text.is_empty() {
-        return Err(ApiError::new(ErrorKind::Invalid, "that is empty", "write something"));
+        return Err(ApiError::new(
+            ErrorKind::Invalid,
+            "that is empty",
+            "write something",
+        ));
     }
     if text.len() > most {
         return Err(ApiError::new(
@@ -550,13 +738,21 @@ fn path_of(text: &str) -> Result<PathBuf, ApiError> {
     bounded(text, MAX_PATH)?;
     let path = Path::new(text);
     if !path.is_absolute() {
-        return Err(ApiError::new(ErrorKind::Invalid, "the path is not absolute", "give the whole path"));
+        return Err(ApiError::new(
+            ErrorKind::Invalid,
+            "the path is not absolute",
+            "give the whole path",
+        ));
     }
     Ok(path.to_owned())
 }
 
 fn no_channel() -> ApiError {
-    ApiError::new(ErrorKind::NotFound, "no such channel", "see `sovereign channel list`")
+    ApiError::new(
+        ErrorKind::NotFound,
+        "no such channel",
+        "see `sovereign channel list`",
+    )
 }
 
 fn read_only(why: &str) -> ApiError {
@@ -569,8 +765,14 @@ fn read_only(why: &str) -> ApiError {
 
 fn channel_error(error: ChannelError) -> ApiError {
     let (kind, hint) = match &error {
-        ChannelError::Name(_) => (ErrorKind::Invalid, "a name has 1 to 64 bytes and no spaces in a public channel"),
-        ChannelError::Link => (ErrorKind::Invalid, "paste the whole link, or write #name for a public channel"),
+        ChannelError::Name(_) => (
+            ErrorKind::Invalid,
+            "a name has 1 to 64 bytes and no spaces in a public channel",
+        ),
+        ChannelError::Link => (
+            ErrorKind::Invalid,
+            "paste the whole link, or write #name for a public channel",
+        ),
         ChannelError::Full => (ErrorKind::TooLarge, "leave a channel first"),
         ChannelError::Joined(_) => (ErrorKind::Exists, "see `sovereign channel list`"),
         ChannelError::Unknown => (ErrorKind::NotFound, "see `sovereign channel list`"),
@@ -583,7 +785,10 @@ fn send_error(error: &SendError) -> ApiError {
         SendError::Unknown => (ErrorKind::NotFound, "see `sovereign channel list`"),
         SendError::Text => (ErrorKind::Invalid, "shorten it, or send it in parts"),
         SendError::Store => (ErrorKind::DiskFull, "make room on the disk, then try again"),
-        SendError::NoRoom => (ErrorKind::DiskFull, "raise store.cap_mib in the configuration"),
+        SendError::NoRoom => (
+            ErrorKind::DiskFull,
+            "raise store.cap_mib in the configuration",
+        ),
         SendError::Envelope(_) => (ErrorKind::TooLarge, "create a new channel"),
     };
     ApiError::new(kind, error.to_string(), hint)

@@ -17,14 +17,32 @@ const LONELY_AFTER: Duration = Duration::from_secs(10);
 
 impl<N: Network, L: Lan> Driver<N, L> {
     pub(super) fn doctor(&self) -> Vec<DoctorCheck> {
-        vec![self.check_interfaces(), self.check_mdns(), self.check_listening(), self.check_peers(), self.check_store(), self.check_clock()]
+        vec![
+            self.check_interfaces(),
+            self.check_mdns(),
+            self.check_listening(),
+            self.check_peers(),
+            self.check_store(),
+            self.check_clock(),
+        ]
     }
 
     fn check_interfaces(&self) -> DoctorCheck {
         match self.interfaces {
-            Some(0) => problem("interfaces", "no network interface is up", "switch on Wi-Fi or plug in a cable"),
-            Some(count) => ok("interfaces", format!("{count} addresses on usable interfaces")),
-            None => warning("interfaces", "not known: local discovery does not run", "start the node without --no-mdns"),
+            Some(0) => problem(
+                "interfaces",
+                "no network interface is up",
+                "switch on Wi-Fi or plug in a cable",
+            ),
+            Some(count) => ok(
+                "interfaces",
+                format!("{count} addresses on usable interfaces"),
+            ),
+            None => warning(
+                "interfaces",
+                "not known: local discovery does not run",
+                "start the node without --no-mdns",
+            ),
         }
     }
 
@@ -35,7 +53,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 format!("local discovery does not work: {reason}"),
                 "allow UDP port 5353 and multicast in the firewall and on the access point",
             ),
-            (None, Ok(())) => warning("mdns", "local discovery is switched off", "start the node without --no-mdns"),
+            (None, Ok(())) => warning(
+                "mdns",
+                "local discovery is switched off",
+                "start the node without --no-mdns",
+            ),
             (Some(_), Ok(())) => ok("mdns", "announced and searching"),
         }
     }
@@ -43,7 +65,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
     fn check_listening(&self) -> DoctorCheck {
         let listen = self.listen_addresses();
         if listen.is_empty() {
-            problem("listening", "the node listens nowhere: nobody can reach it", "check --listen and the log")
+            problem(
+                "listening",
+                "the node listens nowhere: nobody can reach it",
+                "check --listen and the log",
+            )
         } else {
             ok("listening", format!("on {} addresses", listen.len()))
         }
@@ -80,7 +106,10 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 format!("open read-only: {why}"),
                 "export what you need, then restore a backup into an empty directory",
             ),
-            None => ok("store", format!("{} bytes on disk", self.store.stats().disk_bytes)),
+            None => ok(
+                "store",
+                format!("{} bytes on disk", self.store.stats().disk_bytes),
+            ),
         }
     }
 
@@ -89,19 +118,38 @@ impl<N: Network, L: Lan> Driver<N, L> {
         if (CLOCK_AT_LEAST_MS..=CLOCK_AT_MOST_MS).contains(&wall) {
             ok("clock", "plausible")
         } else {
-            warning("clock", "the wall clock is most likely wrong", "messages arrive all the same, but their times look odd: set the clock")
+            warning(
+                "clock",
+                "the wall clock is most likely wrong",
+                "messages arrive all the same, but their times look odd: set the clock",
+            )
         }
     }
 }
 
 fn ok(check: &str, message: impl Into<String>) -> DoctorCheck {
-    DoctorCheck { check: check.to_owned(), result: "ok".to_owned(), message: message.into(), hint: None }
+    DoctorCheck {
+        check: check.to_owned(),
+        result: "ok".to_owned(),
+        message: message.into(),
+        hint: None,
+    }
 }
 
 fn warning(check: &str, message: impl Into<String>, hint: &str) -> DoctorCheck {
-    DoctorCheck { check: check.to_owned(), result: "warning".to_owned(), message: message.into(), hint: Some(hint.to_owned()) }
+    DoctorCheck {
+        check: check.to_owned(),
+        result: "warning".to_owned(),
+        message: message.into(),
+        hint: Some(hint.to_owned()),
+    }
 }
 
 fn problem(check: &str, message: impl Into<String>, hint: &str) -> DoctorCheck {
-    DoctorCheck { check: check.to_owned(), result: "problem".to_owned(), message: message.into(), hint: Some(hint.to_owned()) }
+    DoctorCheck {
+        check: check.to_owned(),
+        result: "problem".to_owned(),
+        message: message.into(),
+        hint: Some(hint.to_owned()),
+    }
 }

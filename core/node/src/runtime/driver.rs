@@ -90,7 +90,6 @@ enum Woken {
 impl<N: Network, L: Lan> Driver<N, L> {
     pub(super) async fn run(mut self) {
         self.handle(Input::Timeout);
-        self.emit(EventKind::Started { transport_id: self.key.id().to_string(), listen: Vec::new() });
         while !self.stopping {
             let woken = self.wait().await;
             self.wake(woken);
@@ -116,12 +115,16 @@ impl<N: Network, L: Lan> Driver<N, L> {
 
     fn next_timer(&self) -> Duration {
         let now = self.clock.now();
-        [self.engine.poll_timeout(now), self.announce_at, self.drain_until]
-            .into_iter()
-            .flatten()
-            .min()
-            // The engine always names a time; an hour stands for never.
-            .map_or(Duration::from_secs(3600), |at| at.saturating_sub(now.boot))
+        [
+            self.engine.poll_timeout(now),
+            self.announce_at,
+            self.drain_until,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        // The engine always names a time; an hour stands for never.
+        .map_or(Duration::from_secs(3600), |at| at.saturating_sub(now.boot))
     }
 
     fn wake(&mut self, woken: Woken) {
@@ -160,6 +163,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
         let now = self.now();
         if self.announce_at.is_some_and(|at| at <= now.boot) {
             self.announce_at = None;
+            self.emit(EventKind::ListenChanged {
+                listen: self.listen_addresses(),
+            });
             self.announce();
         }
         if self.drain_until.is_some_and(|at| at <= now.boot) {
@@ -176,33 +182,54 @@ impl<N: Network, L: Lan> Driver<N, L> {
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::Send { link, frame } => {
-                    self.nets.submit(link, |link| NetworkCommand::Send { link, frame });
+                    self.nets
+                        .submit(link, |link| NetworkCommand::Send { link, frame });
                 }
-                Effect::Close { link, .. } => self.nets.submit(link, |link| NetworkCommand::Close { link }),
+                Effect::Close { link, .. } => self
+                    .nets
+                    .submit(link, |link| NetworkCommand::Close { link }),
                 Effect::AdmitToGossip { link } => {
-                    self.nets.submit(link, |link| NetworkCommand::AdmitToGossip { link });
+                    self.nets
+                        .submit(link, |link| NetworkCommand::AdmitToGossip { link });
                 }
                 Effect::Load { link, content } => {
                     if self.keeper.submit(Job::Load { link, content }).is_err() {
-                        self.refused.push_back(Done::Loaded { link, content, body: None });
+                        self.refused.push_back(Done::Loaded {
+                            link,
+                            content,
+                            body: None,
+                        });
                     }
                 }
                 Effect::Persist { token, ops } => {
                     if self.keeper.submit(Job::Commit { token, ops }).is_err() {
-                        self.refused.push_back(Done::Persisted { token, outcome: PersistOutcome::Failed });
+                        self.refused.push_back(Done::Persisted {
+                            token,
+                            outcome: PersistOutcome::Failed,
+                        });
                     }
                 }
                 Effect::Dial { peer } => {
                     if !self.nets.dial(peer) {
                         let now = self.now();
-                        self.engine.handle(Input::DialFailed { peer }, now, &mut Randomness(&*self.rng));
+                        self.engine.handle(
+                            Input::DialFailed { peer },
+                            now,
+                            &mut Randomness(&*self.rng),
+                        );
                     }
                 }
                 Effect::SetTopics(topics) => {
-                    self.nets.current.network.submit(NetworkCommand::SetTopics(topics));
+                    self.nets
+                        .current
+                        .network
+                        .submit(NetworkCommand::SetTopics(topics));
                 }
                 Effect::Publish { topic, data } => {
-                    self.nets.current.network.submit(NetworkCommand::Publish { topic, data });
+                    self.nets
+                        .current
+                        .network
+                        .submit(NetworkCommand::Publish { topic, data });
                 }
                 Effect::Judge { token, judgement } => {
                     let verdict = match judgement {
@@ -210,7 +237,10 @@ impl<N: Network, L: Lan> Driver<N, L> {
                         Judgement::Reject => Verdict::Reject,
                         Judgement::Ignore => Verdict::Ignore,
                     };
-                    self.nets.current.network.submit(NetworkCommand::Judge { token, verdict });
+                    self.nets
+                        .current
+                        .network
+                        .submit(NetworkCommand::Judge { token, verdict });
                 }
                 Effect::Tell(tell) => self.tell(tell),
             }
@@ -221,9 +251,29 @@ impl<N: Network, L: Lan> Driver<N, L> {
         match event {
             NetworkEvent::Listening(endpoint) => self.listening(local, endpoint, true),
             NetworkEvent::NotListening(endpoint) => self.listening(local, endpoint, false),
-            NetworkEvent::Up { link, peer, role, medium, source, endpoint: _ } => {
+            NetworkEvent::Up {
+                link,
+                peer,
+                role,
+                medium,
+                source,
+                endpoint: _,
+            } => {
                 let link = self.nets.number(local, link);
-                self.handle(Input::LinkUp { link, local, peer, role, medium, source });
+                // A LAN may use any addresses: who was sighted on it is on it.
+                let medium = if medium == Medium::Direct && self.nets.knows(&peer) {
+                    Medium::Lan
+                } else {
+                    medium
+                };
+                self.handle(Input::LinkUp {
+                    link,
+                    local,
+                    peer,
+                    role,
+                    medium,
+                    source,
+                });
             }
             NetworkEvent::Frame { link, frame } => {
                 if let Some(link) = self.nets.find(local, link) {
@@ -247,7 +297,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
                     }
                     self.handle(Input::LinkDown { link });
                 }
-                let drained = self.nets.draining.as_ref().is_some_and(super::nets::Net::is_drained);
+                let drained = self
+                    .nets
+                    .draining
+                    .as_ref()
+                    .is_some_and(super::nets::Net::is_drained);
                 if drained {
                     self.end_draining();
                 }
@@ -256,11 +310,20 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 tracing::debug!(%peer, %why, "a dial failed");
                 self.handle(Input::DialFailed { peer });
             }
-            NetworkEvent::Gossip { token, topic: _, data } => self.handle(Input::Gossip { token, data }),
+            NetworkEvent::Gossip {
+                token,
+                topic: _,
+                data,
+            } => self.handle(Input::Gossip { token, data }),
         }
     }
 
-    fn listening(&mut self, local: sovereign_protocol::id::TransportId, endpoint: Endpoint, up: bool) {
+    fn listening(
+        &mut self,
+        local: sovereign_protocol::id::TransportId,
+        endpoint: Endpoint,
+        up: bool,
+    ) {
         if local != self.nets.current.local {
             return;
         }
@@ -270,17 +333,19 @@ impl<N: Network, L: Lan> Driver<N, L> {
             listening.push(endpoint);
         }
         listening.sort_unstable();
-        self.emit(EventKind::ListenChanged { listen: self.listen_addresses() });
-        if self.announced.is_none() && self.announce_at.is_none() {
+        if self.announce_at.is_none() {
             self.announce_at = Some(self.now().boot + LISTENERS_SETTLE);
-        } else if self.announced.is_some() {
-            self.announce();
         }
     }
 
     pub(super) fn listen_addresses(&self) -> Vec<String> {
         let local = self.nets.current.local;
-        self.nets.current.listening.iter().filter_map(|endpoint| say::multiaddr(endpoint, &local)).collect()
+        self.nets
+            .current
+            .listening
+            .iter()
+            .filter_map(|endpoint| say::multiaddr(endpoint, &local))
+            .collect()
     }
 
     fn announce(&mut self) {
@@ -299,7 +364,8 @@ impl<N: Network, L: Lan> Driver<N, L> {
             discovery: self.key.lan_discovery_id(),
             tcp_port,
             quic_port,
-            versions: (sovereign_protocol::link::MIN_VERSION..=sovereign_protocol::link::MAX_VERSION)
+            versions: (sovereign_protocol::link::MIN_VERSION
+                ..=sovereign_protocol::link::MAX_VERSION)
                 .filter_map(|version| u16::try_from(version).ok())
                 .collect(),
             capabilities: self.engine.capabilities(),
@@ -314,7 +380,10 @@ impl<N: Network, L: Lan> Driver<N, L> {
         }
         let (transport, discovery) = (advertisement.transport, advertisement.discovery);
         self.announced = Some(advertisement);
-        self.handle(Input::Announced { transport, discovery });
+        self.handle(Input::Announced {
+            transport,
+            discovery,
+        });
     }
 
     fn lan_event(&mut self, event: LanEvent) {
@@ -328,7 +397,10 @@ impl<N: Network, L: Lan> Driver<N, L> {
                     source,
                     endpoints: sighting.addresses.len(),
                 };
-                self.handle(Input::Sighted { sighting, medium: Medium::Lan });
+                self.handle(Input::Sighted {
+                    sighting,
+                    medium: Medium::Lan,
+                });
             }
             LanEvent::Lost(discovery) => {
                 self.nets.sighting_lost(discovery);
@@ -339,12 +411,18 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 if let Some(advertisement) = &self.announced {
                     let (transport, discovery) = (advertisement.transport, advertisement.discovery);
                     // A new network: who is there cannot have seen this node before.
-                    self.handle(Input::Announced { transport, discovery });
+                    self.handle(Input::Announced {
+                        transport,
+                        discovery,
+                    });
                 }
             }
             LanEvent::State(state) => {
                 if let Err(reason) = &state {
-                    self.emit(EventKind::Warning { kind: "mdns".to_owned(), message: reason.clone() });
+                    self.emit(EventKind::Warning {
+                        kind: "mdns".to_owned(),
+                        message: reason.clone(),
+                    });
                 }
                 self.lan_state = state;
             }
@@ -357,7 +435,15 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 self.handle(Input::Persisted { token, outcome });
                 self.durable(token, outcome);
             }
-            Done::Loaded { link, content, body } => self.handle(Input::Loaded { link, content, body }),
+            Done::Loaded {
+                link,
+                content,
+                body,
+            } => self.handle(Input::Loaded {
+                link,
+                content,
+                body,
+            }),
             Done::Messages { query, records } => self.messages_read(query, records),
             Done::Exported { query, result } => self.exported(query, result),
         }
@@ -409,7 +495,10 @@ impl<N: Network, L: Lan> Driver<N, L> {
 
     pub(super) fn emit(&self, kind: EventKind) {
         // Nobody listening is no error.
-        let _ = self.events.send(Event { at: rfc3339_ms(self.now().wall_ms), kind });
+        let _ = self.events.send(Event {
+            at: rfc3339_ms(self.now().wall_ms),
+            kind,
+        });
     }
 
     fn renew_key(&mut self) {
@@ -457,7 +546,12 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 draining.network.shutdown().await;
             }
         };
-        tokio::join!(lan, draining, self.nets.current.network.shutdown(), self.keeper.finish());
+        tokio::join!(
+            lan,
+            draining,
+            self.nets.current.network.shutdown(),
+            self.keeper.finish()
+        );
         drop(self.store);
         // Whoever waits for the end may go on; nobody waiting is no error.
         let _ = self.stopped.send(true);

@@ -27,7 +27,6 @@ const NAMELESS: &str = "someone";
 /// What the store says of this node.
 pub(super) struct Home {
     pub(super) record: NodeRecord,
-    pub(super) first_start: bool,
 }
 
 impl Home {
@@ -40,7 +39,10 @@ impl Home {
         let stored = store.get(Table::Meta, NODE).map_err(store_error)?;
         let first_start = stored.is_none();
         let mut record = match &stored {
-            Some(bytes) => NodeRecord::decode(bytes.as_slice()).ok().filter(is_whole).ok_or_else(damaged)?,
+            Some(bytes) => NodeRecord::decode(bytes.as_slice())
+                .ok()
+                .filter(is_whole)
+                .ok_or_else(damaged)?,
             None => new_record(rng),
         };
         if let Some(name) = name.and_then(clean_name) {
@@ -49,10 +51,12 @@ impl Home {
         if record.name.is_empty() {
             NAMELESS.clone_into(&mut record.name);
         }
-        let home = Self { record, first_start };
+        let home = Self { record };
         let bytes = home.record.encode_to_vec();
         if stored.as_ref() != Some(&bytes) {
-            match store.commit(Batch { ops: vec![Op::Put(Table::Meta, NODE.to_vec(), bytes)] }) {
+            match store.commit(Batch {
+                ops: vec![Op::Put(Table::Meta, NODE.to_vec(), bytes)],
+            }) {
                 // A damaged or full store can be read all the same; only a node that has never been must write.
                 Ok(()) => {}
                 Err(error) if first_start => return Err(store_error(error)),
@@ -71,7 +75,11 @@ impl Home {
     }
 
     /// The IP transport key, renewed when it has lived its time.
-    pub(super) fn transport(&mut self, life: Duration, rng: &mut impl CryptoRng) -> Result<(TransportKey, bool), ApiError> {
+    pub(super) fn transport(
+        &mut self,
+        life: Duration,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(TransportKey, bool), ApiError> {
         if !self.record.transport_seed.is_empty() {
             let made = Duration::from_secs(self.record.transport_made_life_s);
             let key = TransportKey::from_seed(seed(&self.record.transport_seed)?, made);
@@ -108,29 +116,47 @@ fn seed(bytes: &[u8]) -> Result<[u8; 32], ApiError> {
 
 /// Everything that the engine is restored from.
 pub(super) fn stored(store: &dyn Store) -> Result<Stored, ApiError> {
-    let mut stored = Stored { clock: store.get(Table::Meta, CLOCK).map_err(store_error)?, ..Stored::default() };
+    let mut stored = Stored {
+        clock: store.get(Table::Meta, CLOCK).map_err(store_error)?,
+        ..Stored::default()
+    };
     let mut foreign = false;
     let mut scan = |table, take: &mut dyn FnMut(&[u8], &[u8]) -> Option<()>| {
-        store.scan(table, &mut |key, value| foreign |= take(key, value).is_none()).map_err(store_error)
+        store
+            .scan(table, &mut |key, value| {
+                foreign |= take(key, value).is_none()
+            })
+            .map_err(store_error)
     };
     scan(Table::Channels, &mut |key, value| {
-        stored.channels.push((ChannelId::try_from(key).ok()?, value.to_vec()));
+        stored
+            .channels
+            .push((ChannelId::try_from(key).ok()?, value.to_vec()));
         Some(())
     })?;
     scan(Table::Shelf, &mut |key, value| {
-        stored.shelf.push((ContentId::try_from(key).ok()?, value.to_vec()));
+        stored
+            .shelf
+            .push((ContentId::try_from(key).ok()?, value.to_vec()));
         Some(())
     })?;
     scan(Table::Seen, &mut |key, value| {
-        stored.seen.push((ContentId::try_from(key).ok()?, value.to_vec()));
+        stored
+            .seen
+            .push((ContentId::try_from(key).ok()?, value.to_vec()));
         Some(())
     })?;
     scan(Table::Messages, &mut |key, value| {
-        stored.messages.push((MessageId::try_from(key).ok()?, value.to_vec()));
+        stored
+            .messages
+            .push((MessageId::try_from(key).ok()?, value.to_vec()));
         Some(())
     })?;
     scan(Table::States, &mut |key, value| {
-        stored.states.push((MessageId::try_from(key).ok()?, OwnState::from_byte(*value.first()?)?));
+        stored.states.push((
+            MessageId::try_from(key).ok()?,
+            OwnState::from_byte(*value.first()?)?,
+        ));
         Some(())
     })?;
     if foreign {
@@ -141,7 +167,10 @@ pub(super) fn stored(store: &dyn Store) -> Result<Stored, ApiError> {
 
 /// The clock's record as it was last written.
 pub(super) fn clock_record(stored: &Stored) -> Option<ClockRecord> {
-    stored.clock.as_deref().and_then(|bytes| ClockRecord::decode(bytes).ok())
+    stored
+        .clock
+        .as_deref()
+        .and_then(|bytes| ClockRecord::decode(bytes).ok())
 }
 
 pub(super) fn damaged() -> ApiError {
@@ -155,9 +184,15 @@ pub(super) fn damaged() -> ApiError {
 pub(crate) fn store_error(error: StoreError) -> ApiError {
     let (kind, hint) = match &error {
         StoreError::Full => (ErrorKind::DiskFull, "make room on the disk, then try again"),
-        StoreError::Held => (ErrorKind::Held, "stop the other node, or choose another directory with --data"),
+        StoreError::Held => (
+            ErrorKind::Held,
+            "stop the other node, or choose another directory with --data",
+        ),
         StoreError::Newer { .. } => (ErrorKind::StoreNewer, "install the newer program again"),
-        StoreError::Damaged { .. } => (ErrorKind::ReadOnly, "export what you need, then restore a backup into an empty directory"),
+        StoreError::Damaged { .. } => (
+            ErrorKind::ReadOnly,
+            "export what you need, then restore a backup into an empty directory",
+        ),
         StoreError::TooLarge => (ErrorKind::Internal, "please report this"),
         StoreError::Io(_) => (ErrorKind::Io, "check the directory and its permissions"),
     };

@@ -23,18 +23,44 @@ const MAX_SHARED: usize = 1_024;
 
 /// What the store's thread is asked.
 pub(super) enum Job {
-    Commit { token: Token, ops: Vec<StoreOp> },
-    Load { link: LinkId, content: ContentId },
-    Messages { query: u64, ids: Vec<MessageId> },
-    Export { path: PathBuf, items: Vec<Item>, query: u64 },
+    Commit {
+        token: Token,
+        ops: Vec<StoreOp>,
+    },
+    Load {
+        link: LinkId,
+        content: ContentId,
+    },
+    Messages {
+        query: u64,
+        ids: Vec<MessageId>,
+    },
+    Export {
+        path: PathBuf,
+        items: Vec<Item>,
+        query: u64,
+    },
 }
 
 /// What it answers.
 pub(super) enum Done {
-    Persisted { token: Token, outcome: PersistOutcome },
-    Loaded { link: LinkId, content: ContentId, body: Option<Bytes> },
-    Messages { query: u64, records: Vec<(MessageId, Vec<u8>)> },
-    Exported { query: u64, result: Result<Exported, ApiError> },
+    Persisted {
+        token: Token,
+        outcome: PersistOutcome,
+    },
+    Loaded {
+        link: LinkId,
+        content: ContentId,
+        body: Option<Bytes>,
+    },
+    Messages {
+        query: u64,
+        records: Vec<(MessageId, Vec<u8>)>,
+    },
+    Exported {
+        query: u64,
+        result: Result<Exported, ApiError>,
+    },
 }
 
 /// The thread's handle. Dropping it lets the thread end; `finish` waits for it.
@@ -48,39 +74,47 @@ impl Keeper {
     pub(super) fn start(store: Arc<dyn Store>) -> std::io::Result<Self> {
         let (jobs, mut inbox) = mpsc::channel(KEEPER_QUEUE);
         let (outbox, done) = mpsc::channel(KEEPER_QUEUE);
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
-            let mut waiting = None;
-            while let Some(job) = waiting.take().or_else(|| inbox.blocking_recv()) {
-                let answers = match job {
-                    Job::Commit { token, ops } => {
-                        let mut shared = vec![(token, ops)];
-                        let mut bytes = weight(&shared[0].1);
-                        // Whoever waits already shares the flush; nobody is waited for.
-                        while shared.len() < MAX_SHARED {
-                            match inbox.try_recv() {
-                                Ok(Job::Commit { token, ops }) if bytes + weight(&ops) <= MAX_BATCH => {
-                                    bytes += weight(&ops);
-                                    shared.push((token, ops));
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                let mut waiting = None;
+                while let Some(job) = waiting.take().or_else(|| inbox.blocking_recv()) {
+                    let answers = match job {
+                        Job::Commit { token, ops } => {
+                            let mut shared = vec![(token, ops)];
+                            let mut bytes = weight(&shared[0].1);
+                            // Whoever waits already shares the flush; nobody is waited for.
+                            while shared.len() < MAX_SHARED {
+                                match inbox.try_recv() {
+                                    Ok(Job::Commit { token, ops })
+                                        if bytes + weight(&ops) <= MAX_BATCH =>
+                                    {
+                                        bytes += weight(&ops);
+                                        shared.push((token, ops));
+                                    }
+                                    Ok(other) => {
+                                        waiting = Some(other);
+                                        break;
+                                    }
+                                    Err(_) => break,
                                 }
-                                Ok(other) => {
-                                    waiting = Some(other);
-                                    break;
-                                }
-                                Err(_) => break,
                             }
+                            commit(&*store, shared)
                         }
-                        commit(&*store, shared)
-                    }
-                    other => vec![answer(&*store, other)],
-                };
-                for answer in answers {
-                    if outbox.blocking_send(answer).is_err() {
-                        return;
+                        other => vec![answer(&*store, other)],
+                    };
+                    for answer in answers {
+                        if outbox.blocking_send(answer).is_err() {
+                            return;
+                        }
                     }
                 }
-            }
-        })?;
-        Ok(Self { jobs, done, thread: Some(thread) })
+            })?;
+        Ok(Self {
+            jobs,
+            done,
+            thread: Some(thread),
+        })
     }
 
     /// Hands a job over; gives it back when the queue is full or the thread is gone.
@@ -110,14 +144,22 @@ fn commit(store: &dyn Store, shared: Vec<(Token, Vec<StoreOp>)>) -> Vec<Done> {
     }
     let outcome = outcome(store.commit(batch));
     if outcome == PersistOutcome::Durable || shared.len() == 1 {
-        return shared.into_iter().map(|(token, _)| Done::Persisted { token, outcome }).collect();
+        return shared
+            .into_iter()
+            .map(|(token, _)| Done::Persisted { token, outcome })
+            .collect();
     }
     // Together they were refused, for want of room perhaps: some may fit alone.
     shared
         .into_iter()
         .map(|(token, ops)| {
-            let batch = Batch { ops: ops.iter().flat_map(translate).collect() };
-            Done::Persisted { token, outcome: self::outcome(store.commit(batch)) }
+            let batch = Batch {
+                ops: ops.iter().flat_map(translate).collect(),
+            };
+            Done::Persisted {
+                token,
+                outcome: self::outcome(store.commit(batch)),
+            }
         })
         .collect()
 }
@@ -136,20 +178,34 @@ fn outcome(result: Result<(), StoreError>) -> PersistOutcome {
 fn answer(store: &dyn Store, job: Job) -> Done {
     match job {
         Job::Commit { token, ops } => {
-            let batch = Batch { ops: ops.iter().flat_map(translate).collect() };
-            Done::Persisted { token, outcome: outcome(store.commit(batch)) }
+            let batch = Batch {
+                ops: ops.iter().flat_map(translate).collect(),
+            };
+            Done::Persisted {
+                token,
+                outcome: outcome(store.commit(batch)),
+            }
         }
-        Job::Load { link, content } => {
-            Done::Loaded { link, content, body: read(store, Table::Bundles, &content.0).map(Bytes::from) }
-        }
+        Job::Load { link, content } => Done::Loaded {
+            link,
+            content,
+            body: read(store, Table::Bundles, &content.0).map(Bytes::from),
+        },
         Job::Messages { query, ids } => {
-            let records =
-                ids.into_iter().filter_map(|id| read(store, Table::Messages, &id.0).map(|record| (id, record)));
-            Done::Messages { query, records: records.collect() }
+            let records = ids
+                .into_iter()
+                .filter_map(|id| read(store, Table::Messages, &id.0).map(|record| (id, record)));
+            Done::Messages {
+                query,
+                records: records.collect(),
+            }
         }
         Job::Export { path, items, query } => {
             let body = |content: &ContentId| read(store, Table::Bundles, &content.0);
-            Done::Exported { query, result: archive_file::write(&path, &items, body) }
+            Done::Exported {
+                query,
+                result: archive_file::write(&path, &items, body),
+            }
         }
     }
 }
@@ -162,10 +218,13 @@ fn read(store: &dyn Store, table: Table, key: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn weight(ops: &[StoreOp]) -> usize {
-    ops.iter().flat_map(translate).map(|op| match op {
-        Op::Put(_, key, value) => key.len() + value.len(),
-        Op::Delete(_, key) => key.len(),
-    }).sum()
+    ops.iter()
+        .flat_map(translate)
+        .map(|op| match op {
+            Op::Put(_, key, value) => key.len() + value.len(),
+            Op::Delete(_, key) => key.len(),
+        })
+        .sum()
 }
 
 /// The engine's changes in the store's terms.
@@ -173,18 +232,33 @@ fn translate(op: &StoreOp) -> Vec<Op> {
     let put = |table, key: &[u8], value: &[u8]| Op::Put(table, key.to_vec(), value.to_vec());
     let delete = |table, key: &[u8]| Op::Delete(table, key.to_vec());
     match op {
-        StoreOp::PutBundle { content, body, record } => {
-            vec![put(Table::Bundles, &content.0, body), put(Table::Shelf, &content.0, record)]
+        StoreOp::PutBundle {
+            content,
+            body,
+            record,
+        } => {
+            vec![
+                put(Table::Bundles, &content.0, body),
+                put(Table::Shelf, &content.0, record),
+            ]
         }
         StoreOp::PutRecord { content, record } => vec![put(Table::Shelf, &content.0, record)],
-        StoreOp::DropBundle(content) => vec![delete(Table::Bundles, &content.0), delete(Table::Shelf, &content.0)],
+        StoreOp::DropBundle(content) => vec![
+            delete(Table::Bundles, &content.0),
+            delete(Table::Shelf, &content.0),
+        ],
         StoreOp::PutSeen { content, record } => vec![put(Table::Seen, &content.0, record)],
         StoreOp::DropSeen(content) => vec![delete(Table::Seen, &content.0)],
         StoreOp::PutMessage { message, record } => vec![put(Table::Messages, &message.0, record)],
         StoreOp::DropMessage(message) => {
-            vec![delete(Table::Messages, &message.0), delete(Table::States, &message.0)]
+            vec![
+                delete(Table::Messages, &message.0),
+                delete(Table::States, &message.0),
+            ]
         }
-        StoreOp::PutState { message, state } => vec![put(Table::States, &message.0, &[*state as u8])],
+        StoreOp::PutState { message, state } => {
+            vec![put(Table::States, &message.0, &[*state as u8])]
+        }
         StoreOp::PutChannel { channel, record } => vec![put(Table::Channels, &channel.0, record)],
         StoreOp::DropChannel(channel) => vec![delete(Table::Channels, &channel.0)],
         StoreOp::PutClock(record) => vec![put(Table::Meta, super::home::CLOCK, record)],

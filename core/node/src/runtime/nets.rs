@@ -29,7 +29,17 @@ pub(super) struct Net<N> {
 
 impl<N: Network> Net<N> {
     pub(super) fn new(network: N, local: TransportId) -> Self {
-        Self { network, local, links: BTreeMap::new(), listening: Vec::new() }
+        Self {
+            network,
+            local,
+            links: BTreeMap::new(),
+            listening: Vec::new(),
+        }
+    }
+
+    /// The node's numbers of the links that are left; they are this network's no more.
+    pub(super) fn take_links(&mut self) -> Vec<LinkId> {
+        core::mem::take(&mut self.links).into_values().collect()
     }
 
     pub(super) fn is_drained(&self) -> bool {
@@ -55,7 +65,13 @@ struct Sighted {
 impl<N: Network> Nets<N> {
     pub(super) fn new(current: Net<N>) -> Self {
         // 0 is the engine's own pseudo-link.
-        Self { current, draining: None, routes: BTreeMap::new(), next_link: 1, book: BTreeMap::new() }
+        Self {
+            current,
+            draining: None,
+            routes: BTreeMap::new(),
+            next_link: 1,
+            book: BTreeMap::new(),
+        }
     }
 
     /// The next event with the key of its network. Safe to cancel.
@@ -113,22 +129,45 @@ impl<N: Network> Nets<N> {
             self.book.pop_first();
         }
         let endpoints = endpoints(sighting);
-        self.book.insert(advertisement.transport, Sighted { discovery: advertisement.discovery, endpoints });
+        self.book.insert(
+            advertisement.transport,
+            Sighted {
+                discovery: advertisement.discovery,
+                endpoints,
+            },
+        );
+    }
+
+    /// Whether a peer is sighted on the LAN.
+    pub(super) fn knows(&self, peer: &TransportId) -> bool {
+        self.book.contains_key(peer)
     }
 
     pub(super) fn sighting_lost(&mut self, discovery: DiscoveryId) {
-        self.book.retain(|_, sighted| sighted.discovery != discovery);
+        self.book
+            .retain(|_, sighted| sighted.discovery != discovery);
     }
 
     /// Dials a sighted peer; `false` if it is not known where.
     pub(super) fn dial(&mut self, peer: TransportId) -> bool {
-        let Some(endpoints) = self.book.get(&peer).map(|sighted| sighted.endpoints.clone()) else { return false };
-        self.current.network.submit(NetworkCommand::Dial { peer, endpoints });
+        let Some(endpoints) = self
+            .book
+            .get(&peer)
+            .map(|sighted| sighted.endpoints.clone())
+        else {
+            return false;
+        };
+        self.current
+            .network
+            .submit(NetworkCommand::Dial { peer, endpoints });
         true
     }
 
     pub(super) fn dial_at(&mut self, peer: TransportId, endpoint: Endpoint) {
-        self.current.network.submit(NetworkCommand::Dial { peer, endpoints: vec![endpoint] });
+        self.current.network.submit(NetworkCommand::Dial {
+            peer,
+            endpoints: vec![endpoint],
+        });
     }
 
     /// Starts the new key's network; the old one takes no new links and is shut down once drained.
@@ -141,14 +180,25 @@ impl<N: Network> Nets<N> {
 /// Where to dial a sighted node: TCP first, because every node has it and a refused port answers at
 /// once, then QUIC at the same addresses.
 fn endpoints(sighting: &LanSighting) -> Vec<Endpoint> {
-    let tcp = sighting.addresses.iter().map(|address| Endpoint::Tcp(*address));
-    let quic = sighting.advertisement.quic_port.into_iter().flat_map(|port| {
-        sighting.addresses.iter().filter(|address| !is_scoped(address)).map(move |address| {
-            let mut address = *address;
-            address.set_port(port);
-            Endpoint::Quic(address)
-        })
-    });
+    let tcp = sighting
+        .addresses
+        .iter()
+        .map(|address| Endpoint::Tcp(*address));
+    let quic = sighting
+        .advertisement
+        .quic_port
+        .into_iter()
+        .flat_map(|port| {
+            sighting
+                .addresses
+                .iter()
+                .filter(|address| !is_scoped(address))
+                .map(move |address| {
+                    let mut address = *address;
+                    address.set_port(port);
+                    Endpoint::Quic(address)
+                })
+        });
     tcp.chain(quic).take(MAX_ENDPOINTS).collect()
 }
 
@@ -159,5 +209,10 @@ fn is_scoped(address: &SocketAddr) -> bool {
 
 /// Whom the dials of a sighting are charged to: its first address's source.
 pub(super) fn source_of(sighting: &LanSighting, of: impl Fn(SocketAddr) -> Source) -> Source {
-    sighting.addresses.first().map_or(sovereign_protocol::engine::UNKNOWN_SOURCE, |address| of(*address))
+    sighting
+        .addresses
+        .first()
+        .map_or(sovereign_protocol::engine::UNKNOWN_SOURCE, |address| {
+            of(*address)
+        })
 }

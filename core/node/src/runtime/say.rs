@@ -12,7 +12,9 @@ use sovereign_protocol::{
 };
 
 use crate::{
-    api::{ChannelKindWord, ChannelSummary, HistoryEntry, LinkWord, MessageState, PeerInfo, PeerState},
+    api::{
+        ChannelKindWord, ChannelSummary, HistoryEntry, LinkWord, MessageState, PeerInfo, PeerState,
+    },
     ports::network::Endpoint,
     text::rfc3339,
 };
@@ -46,7 +48,9 @@ pub(super) const fn close_words(reason: CloseReason) -> &'static str {
         CloseReason::Unspecified => "the connection broke",
         CloseReason::Shutdown => "the node is ending",
         CloseReason::Version => "no common version: one of the two programs is too old",
-        CloseReason::Critical => "the other side needs an extension that this program does not know",
+        CloseReason::Critical => {
+            "the other side needs an extension that this program does not know"
+        }
         CloseReason::Misbehaviour => "too many broken messages",
         CloseReason::Duplicate => "another link to the same peer is kept",
         CloseReason::Full => "no room for another link",
@@ -93,7 +97,12 @@ pub(super) fn channel_name(channel: &Channel) -> String {
 }
 
 /// A stored message as people see it; `None` for a record that is none.
-pub(super) fn history_entry(engine: &Engine, channel: &Channel, id: MessageId, record: &[u8]) -> Option<HistoryEntry> {
+pub(super) fn history_entry(
+    engine: &Engine,
+    channel: &Channel,
+    id: MessageId,
+    record: &[u8],
+) -> Option<HistoryEntry> {
     let record = MessageRecord::decode(record).ok()?;
     let author = AuthorKey::try_from(&record.author[..]).ok()?;
     let own = author == channel.log().own();
@@ -124,7 +133,9 @@ pub(super) fn multiaddr(endpoint: &Endpoint, peer: &TransportId) -> Option<Strin
     };
     let host = match at {
         SocketAddr::V4(v4) => format!("/ip4/{}", v4.ip()),
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("/ip6zone/{}/ip6/{}", v6.scope_id(), v6.ip()),
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+            format!("/ip6zone/{}/ip6/{}", v6.scope_id(), v6.ip())
+        }
         SocketAddr::V6(v6) => format!("/ip6/{}", v6.ip()),
     };
     Some(format!("{host}{tail}/p2p/{peer}"))

@@ -43,17 +43,37 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
     let stored = home::stored(&*store)?;
     let now = clock.now();
     let boot_id = clock.boot_id().0;
-    let life = LifeClock::resume(home::clock_record(&stored).as_ref(), now, boot_id).map_err(|_| home::damaged())?.life();
+    let life = LifeClock::resume(home::clock_record(&stored).as_ref(), now, boot_id)
+        .map_err(|_| home::damaged())?
+        .life();
     let (key, renewed) = home.transport(life, &mut random)?;
 
     let engine_config = EngineConfig {
-        limits: Limits { total_bytes: config.store_cap_bytes, ..Limits::default() },
-        dial: dial::Config { link_target: usize::from(config.lan_links), ..dial::Config::default() },
+        limits: Limits {
+            total_bytes: config.store_cap_bytes,
+            ..Limits::default()
+        },
+        dial: dial::Config {
+            link_target: usize::from(config.lan_links),
+            ..dial::Config::default()
+        },
         gossip: config.gossip,
         capabilities: capability::CARRIES | if config.gossip { capability::GOSSIP } else { 0 },
     };
-    let engine = Engine::restore(engine_config, home.who()?, stored, boot_id, now, &mut random).map_err(|error| {
-        ApiError::new(ErrorKind::ReadOnly, error.to_string(), "restore a backup into an empty directory")
+    let engine = Engine::restore(
+        engine_config,
+        home.who()?,
+        stored,
+        boot_id,
+        now,
+        &mut random,
+    )
+    .map_err(|error| {
+        ApiError::new(
+            ErrorKind::ReadOnly,
+            error.to_string(),
+            "restore a backup into an empty directory",
+        )
     })?;
 
     // Sources of different runs need not be comparable: rates start anew, and stored ones only group.
@@ -64,10 +84,15 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
     let make_net = move |key: &TransportKey| {
         let mut slow_seed = Zeroizing::new([0; 32]);
         slow_rng.fill(&mut *slow_seed);
-        let config = P2pConfig { listen: listen.clone(), gossip, ..P2pConfig::new(*key.seed(), *slow_seed, salt) };
+        let config = P2pConfig {
+            listen: listen.clone(),
+            gossip,
+            ..P2pConfig::new(*key.seed, *slow_seed, salt)
+        };
         P2pNetwork::start(&config).map_err(|error| error.to_string())
     };
-    let network = make_net(&key).map_err(|why| ApiError::new(ErrorKind::Invalid, why, "check --listen"))?;
+    let network =
+        make_net(&key).map_err(|why| ApiError::new(ErrorKind::Invalid, why, "check --listen"))?;
     let nets = Nets::new(Net::new(network, key.id()));
     let (lan, lan_state) = match config.mdns.then(|| MdnsLan::start(mdns::Config::default())) {
         Some(Ok(lan)) => (Some(lan), Ok(())),
@@ -76,7 +101,11 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
     };
 
     let keeper = Keeper::start(Arc::clone(&store)).map_err(|error| {
-        ApiError::new(ErrorKind::Io, format!("no thread for the store: {error}"), "free some resources")
+        ApiError::new(
+            ErrorKind::Io,
+            format!("no thread for the store: {error}"),
+            "free some resources",
+        )
     })?;
     let (requests_in, requests) = mpsc::channel(COMMAND_QUEUE);
     let (events, _) = broadcast::channel(EVENT_BACKLOG);
@@ -92,7 +121,7 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
         key,
         nets,
         make_net: Box::new(make_net),
-        source_of: Box::new(move |address: SocketAddr| p2p::source_of(address, &salt)),
+        source_of: Box::new(move |address: SocketAddr| p2p::source_of_address(address, &salt)),
         lan,
         lan_state,
         interfaces: None,
@@ -115,25 +144,47 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
         driver.save_home();
     }
     tokio::spawn(driver.run());
-    Ok(Node { requests: requests_in, events, stopped })
+    Ok(Node {
+        requests: requests_in,
+        events,
+        stopped,
+    })
 }
 
 fn listen(addresses: &[String]) -> Result<Listen, ApiError> {
     if addresses.is_empty() {
         return Ok(Listen::Everywhere);
     }
-    let endpoints: Result<Vec<_>, _> = addresses.iter().map(|address| p2p::parse_listen(address)).collect();
-    endpoints.map(Listen::These).map_err(|error| ApiError::new(ErrorKind::Invalid, error.to_string(), "see `sovereign --help`"))
+    let endpoints: Result<Vec<_>, _> = addresses
+        .iter()
+        .map(|address| p2p::parse_listen(address))
+        .collect();
+    endpoints.map(Listen::These).map_err(|error| {
+        ApiError::new(
+            ErrorKind::Invalid,
+            error.to_string(),
+            "see `sovereign --help`",
+        )
+    })
 }
 
 async fn open_store(data: &Path) -> Result<(Arc<dyn Store>, Option<String>), ApiError> {
     let data = data.to_owned();
     let opened = tokio::task::spawn_blocking(move || DiskStore::open(&data, Options::default()))
         .await
-        .map_err(|_| ApiError::new(ErrorKind::Internal, "opening the store failed", "please report this"))?
+        .map_err(|_| {
+            ApiError::new(
+                ErrorKind::Internal,
+                "opening the store failed",
+                "please report this",
+            )
+        })?
         .map_err(home::store_error)?;
     if opened.torn > 0 {
-        tracing::info!(bytes = opened.torn, "an interrupted write was cut off; none of it was acknowledged");
+        tracing::info!(
+            bytes = opened.torn,
+            "an interrupted write was cut off; none of it was acknowledged"
+        );
     }
     Ok((Arc::new(opened.store), opened.damage))
 }

@@ -48,6 +48,27 @@ pub fn parse_listen(text: &str) -> Result<Endpoint, ListenAddressError> {
     }
 }
 
+/// Reads an address to dial by hand, without its `/p2p/` part (BOOT-5).
+///
+/// # Errors
+/// [`ListenAddressError`] says what to write instead.
+pub fn parse_dial(text: &str) -> Result<Endpoint, ListenAddressError> {
+    if text.len() > MAX_LISTEN_TEXT {
+        return Err(ListenAddressError::Syntax);
+    }
+    let address: Multiaddr = text.parse().map_err(|_| ListenAddressError::Syntax)?;
+    match endpoint_of(&address) {
+        Some(endpoint @ (Endpoint::Tcp(_) | Endpoint::Quic(_))) => Ok(endpoint),
+        Some(Endpoint::Memory(..)) | None => Err(ListenAddressError::Unsupported),
+    }
+}
+
+/// Whom a connection from this address would be charged to.
+#[must_use]
+pub fn source_of_address(address: SocketAddr, salt: &[u8; 16]) -> Source {
+    source_of(&multiaddr_of(Endpoint::Tcp(address)), false, salt)
+}
+
 /// The multiaddress of an endpoint. A scoped link-local address becomes `/ip6zone/<index>/ip6/…`,
 /// which only our own transport dials.
 pub(super) fn multiaddr_of(endpoint: Endpoint) -> Multiaddr {

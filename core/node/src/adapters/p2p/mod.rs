@@ -35,7 +35,7 @@ use tokio::{
 };
 use tokio_util::sync::PollSender;
 
-pub use address::{ListenAddressError, parse_listen};
+pub use address::{ListenAddressError, parse_dial, parse_listen, source_of_address};
 pub use config::{Limits, Listen, P2pConfig, P2pError};
 pub use counters::P2pCounters;
 pub use slow_key::SlowKey;
@@ -202,7 +202,12 @@ impl Network for P2pNetwork {
             return event;
         }
         match poll_fn(|cx| self.inbox.poll_recv(cx)).await {
-            Some(event) => event,
+            Some(event) => {
+                if matches!(event, NetworkEvent::Gossip { .. }) {
+                    self.hub.gossip_waiting.fetch_sub(1, Ordering::Relaxed);
+                }
+                event
+            }
             None => pending().await,
         }
     }

@@ -1,5 +1,6 @@
 //! The durable store.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -47,7 +48,10 @@ impl DiskStore {
     }
 
     pub(super) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner), compaction: Mutex::new(None) }
+        Self {
+            inner: Arc::new(inner),
+            compaction: Mutex::new(None),
+        }
     }
 
     /// Starts a compaction when more than half of the journal is garbage.
@@ -56,38 +60,60 @@ impl DiskStore {
             return;
         }
         let mut compaction = lock(&self.compaction);
-        if compaction.as_ref().is_some_and(|running| !running.is_finished()) {
+        if compaction
+            .as_ref()
+            .is_some_and(|running| !running.is_finished())
+        {
             return;
         }
         let inner = Arc::clone(&self.inner);
-        let started = std::thread::Builder::new().name("store-compact".to_owned()).spawn(move || {
-            if let Err(error) = rewrite::compact(&inner) {
-                tracing::warn!(%error, "the journal could not be compacted, it stays as it is");
-            }
-        });
+        let started = std::thread::Builder::new()
+            .name("store-compact".to_owned())
+            .spawn(move || {
+                if let Err(error) = rewrite::compact(&inner) {
+                    tracing::warn!(%error, "the journal could not be compacted, it stays as it is");
+                }
+            });
         match started {
             Ok(handle) => *compaction = Some(handle),
             Err(error) => tracing::warn!(%error, "no thread for compacting the journal"),
         }
     }
+}
 
+#[cfg(test)]
+impl DiskStore {
     /// Waits for a compaction that is under way.
-    #[cfg(test)]
     pub(super) fn wait_for_compaction(&self) {
         if let Some(running) = lock(&self.compaction).take() {
             running.join().expect("compaction does not panic");
         }
     }
+
+    /// Compacts whether it is due or not.
+    pub(super) fn compact_now(&self) -> Result<(), StoreError> {
+        self.wait_for_compaction();
+        rewrite::compact(&self.inner)
+    }
+
+    /// Callers of `commit` who wait for a flush to begin.
+    pub(super) fn waiting(&self) -> usize {
+        self.inner.group.waiting()
+    }
 }
 
 impl Store for DiskStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(generation) = self.inner.generation() else { return Ok(None) };
+        let Some(generation) = self.inner.generation() else {
+            return Ok(None);
+        };
         self.inner.noticing(generation.get(table, key))
     }
 
     fn scan(&self, table: Table, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
-        let Some(generation) = self.inner.generation() else { return Ok(()) };
+        let Some(generation) = self.inner.generation() else {
+            return Ok(());
+        };
         self.inner.noticing(generation.scan(table, visit))
     }
 
@@ -99,13 +125,27 @@ impl Store for DiskStore {
         }
         let sealed = Sealed::new(keys, &batch.ops)?;
         drop(batch);
-        self.inner.group.commit(sealed, |group| self.inner.write(group))?;
+        self.inner
+            .group
+            .commit(sealed, |group| self.inner.write(group))?;
         self.compact_if_due();
         Ok(())
     }
 
     fn stats(&self) -> StoreStats {
-        self.inner.generation().map(|generation| generation.stats()).unwrap_or_default()
+        self.inner
+            .generation()
+            .map(|generation| generation.stats())
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for DiskStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskStore")
+            .field("dir", &self.inner.dir)
+            .field("damage", &self.inner.damage)
+            .finish_non_exhaustive()
     }
 }
 
@@ -158,7 +198,9 @@ pub(super) struct Writer {
 impl Inner {
     pub(super) fn generation(&self) -> Option<Arc<Generation>> {
         let open = self.open.as_ref()?;
-        Some(Arc::clone(&open.current.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(
+            &open.current.read().unwrap_or_else(PoisonError::into_inner),
+        ))
     }
 
     /// The keys, unless the store is read-only.
@@ -166,7 +208,9 @@ impl Inner {
         match (&self.open, self.damage.get()) {
             (Some(open), None) => Ok(&open.keys),
             (_, damage) => {
-                let what = damage.cloned().unwrap_or_else(|| "nothing can be read".to_owned());
+                let what = damage
+                    .cloned()
+                    .unwrap_or_else(|| "nothing can be read".to_owned());
                 Err(StoreError::Damaged { what })
             }
         }
@@ -177,14 +221,18 @@ impl Inner {
         let keys = self.writable()?;
         let open = self.open.as_ref().expect("a writable store is open");
         let mut writer = lock(&open.writer);
-        let Some(generation) = self.generation() else { return Ok(()) };
+        let Some(generation) = self.generation() else {
+            return Ok(());
+        };
         writer.ready(&self.files, &generation)?;
         let synced = writer.tail.end;
         let mut tail = writer.tail;
         let mut records = Vec::with_capacity(group.len());
         writer.untidy = true;
         for sealed in group.iter_mut() {
-            let written = generation.journal.append(&self.files, keys, &mut tail, sealed, synced);
+            let written = generation
+                .journal
+                .append(&self.files, keys, &mut tail, sealed, synced);
             match written {
                 Ok(record) => records.push(record),
                 Err(error) => {
@@ -204,14 +252,23 @@ impl Inner {
         }
         writer.untidy = false;
         writer.tail = tail;
-        let published: Vec<(u64, &[Entry])> =
-            records.into_iter().zip(group.iter().map(|sealed| &sealed.entries[..])).collect();
-        self.noticing(generation.publish(&published, tail.end))
+        let published: Vec<(u64, &[Entry])> = records
+            .into_iter()
+            .zip(group.iter().map(|sealed| &sealed.entries[..]))
+            .collect();
+        let published = self.noticing(generation.publish(&published, tail.end));
+        // Durable, but not to be found: no more until the journal was read again.
+        writer.failed |= published.is_err();
+        published
     }
 
     fn compaction_due(&self) -> bool {
-        let (Some(open), Ok(_)) = (&self.open, self.writable()) else { return false };
-        let Some(generation) = self.generation() else { return false };
+        let (Some(open), Ok(_)) = (&self.open, self.writable()) else {
+            return false;
+        };
+        let Some(generation) = self.generation() else {
+            return false;
+        };
         let end = generation.synced();
         let garbage = end.saturating_sub(generation.live_bytes());
         garbage > self.options.compact_min.max(end / 2) && end >= lock(&open.writer).compact_from
@@ -226,25 +283,41 @@ impl Inner {
     }
 
     fn close(&self) -> std::io::Result<()> {
-        let (Some(open), Ok(keys)) = (&self.open, self.writable()) else { return Ok(()) };
+        let (Some(open), Ok(keys)) = (&self.open, self.writable()) else {
+            return Ok(());
+        };
         let writer = lock(&open.writer);
         if writer.failed || writer.untidy || wipe::was_wiped(&self.dir)? {
             return Ok(());
         }
-        let Some(generation) = self.generation() else { return Ok(()) };
-        marker::write(&self.files, keys, &self.dir, &generation.journal.generation, &writer.tail)
+        let Some(generation) = self.generation() else {
+            return Ok(());
+        };
+        marker::write(
+            &self.files,
+            keys,
+            &self.dir,
+            &generation.journal.generation,
+            &writer.tail,
+        )
     }
 }
 
 impl Writer {
     /// Before an append: cuts off what a failed one left.
-    pub(super) fn ready(&mut self, files: &Files, generation: &Generation) -> Result<(), StoreError> {
+    pub(super) fn ready(
+        &mut self,
+        files: &Files,
+        generation: &Generation,
+    ) -> Result<(), StoreError> {
         if self.failed {
             let what = "an earlier flush failed: start the node again";
             return Err(StoreError::Io(std::io::Error::other(what)));
         }
         if self.untidy {
-            files.truncate(generation.file(), self.tail.end).map_err(refused)?;
+            files
+                .truncate(generation.file(), self.tail.end)
+                .map_err(refused)?;
             files.sync(generation.file()).map_err(refused)?;
             self.untidy = false;
         }

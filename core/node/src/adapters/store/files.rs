@@ -45,7 +45,13 @@ impl Files {
     /// Creates or empties a file, readable and writable by its owner only.
     pub(super) fn create(&self, path: &Path) -> io::Result<File> {
         self.before(Step::Create)?;
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)
     }
 
     pub(super) fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {

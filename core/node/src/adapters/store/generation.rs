@@ -29,7 +29,13 @@ pub(super) struct Generation {
 impl Generation {
     pub(super) fn new(journal: Journal, keys: Arc<Keys>, index: Index, synced: u64) -> Self {
         let (index, synced) = (RwLock::new(index), AtomicU64::new(synced));
-        Self { journal, keys, index, synced, damaged: AtomicBool::new(false) }
+        Self {
+            journal,
+            keys,
+            index,
+            synced,
+            damaged: AtomicBool::new(false),
+        }
     }
 
     /// From now on what cannot be read is reported and not searched for.
@@ -66,12 +72,16 @@ impl Generation {
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let blinded = self.keys.blind(table, key);
         self.retrying(|| {
-            let Some(location) = self.locate(&blinded)? else { return Ok(None) };
+            let Some(location) = self.locate(&blinded)? else {
+                return Ok(None);
+            };
             let mut reader = self.journal.reader(&self.keys);
             match reader.read(location)? {
-                Frame { table: t, key: k, value: Some(v) } if t == table && k == key => {
-                    Ok(Some(v.to_vec()))
-                }
+                Frame {
+                    table: t,
+                    key: k,
+                    value: Some(v),
+                } if t == table && k == key => Ok(Some(v.to_vec())),
                 _ => Err(Trouble::Wrong),
             }
         })
@@ -96,14 +106,21 @@ impl Generation {
             drop(index);
             // In the order of the file, which is how it is read fastest.
             locations.sort_unstable_by_key(|location| (location.record, location.span.at));
-            let at_once = locations.iter().map(|l| u64::from(l.span.len)).sum::<u64>() <= SCAN_AT_ONCE;
+            let at_once =
+                locations.iter().map(|l| u64::from(l.span.len)).sum::<u64>() <= SCAN_AT_ONCE;
             let mut reader = self.journal.reader(&self.keys);
             let mut found: Vec<(Box<[u8]>, Found)> = Vec::with_capacity(locations.len());
             for location in locations {
                 let frame = reader.read(location)?;
-                let Some(value) = frame.value else { return Err(Trouble::Wrong) };
+                let Some(value) = frame.value else {
+                    return Err(Trouble::Wrong);
+                };
                 if frame.table == table {
-                    let value = if at_once { Found::Here(value.into()) } else { Found::At(location) };
+                    let value = if at_once {
+                        Found::Here(value.into())
+                    } else {
+                        Found::At(location)
+                    };
                     found.push((frame.key.into(), value));
                 }
             }
@@ -115,7 +132,9 @@ impl Generation {
             match value {
                 Found::Here(value) => visit(key, value),
                 Found::At(location) => match reader.read(*location).map_err(Trouble::from) {
-                    Ok(Frame { value: Some(value), .. }) => visit(key, value),
+                    Ok(Frame {
+                        value: Some(value), ..
+                    }) => visit(key, value),
                     Ok(_) => return Err(damaged("a record changed under our hands")),
                     Err(trouble) => return Err(trouble.into()),
                 },
@@ -126,13 +145,19 @@ impl Generation {
 
     /// Bytes of the journal that live entries take.
     pub(super) fn live_bytes(&self) -> u64 {
-        self.index.read().unwrap_or_else(PoisonError::into_inner).live_bytes()
+        self.index
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .live_bytes()
     }
 
     /// Live keys, and all bytes on disk.
     pub(super) fn stats(&self) -> StoreStats {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        StoreStats { keys: index.keys(), disk_bytes: self.synced() + index.disk_bytes() }
+        StoreStats {
+            keys: index.keys(),
+            disk_bytes: self.synced() + index.disk_bytes(),
+        }
     }
 
     fn locate(&self, key: &super::index::IndexKey) -> Result<Option<Location>, Trouble> {
@@ -162,7 +187,13 @@ impl Generation {
     fn rebuilt(&self, why: &Broken) -> Result<Index, StoreError> {
         tracing::warn!(%why, "the index is rebuilt in memory");
         let mut filling = Filling::new(Index::new(None));
-        let walked = walk(&self.journal, &self.keys, Tail::EMPTY, self.synced(), &mut filling)?;
+        let walked = walk(
+            &self.journal,
+            &self.keys,
+            Tail::EMPTY,
+            self.synced(),
+            &mut filling,
+        )?;
         if walked.damaged_at.is_some() || walked.torn > 0 {
             self.set_damaged();
             return Err(damaged("a record that was readable before is not any more"));
@@ -208,7 +239,9 @@ impl From<Trouble> for StoreError {
 }
 
 fn damaged(what: &str) -> StoreError {
-    StoreError::Damaged { what: what.to_owned() }
+    StoreError::Damaged {
+        what: what.to_owned(),
+    }
 }
 
 /// Fills an index from a walk.
@@ -219,7 +252,10 @@ pub(super) struct Filling {
 
 impl Filling {
     pub(super) fn new(index: Index) -> Self {
-        Self { index, entries: Vec::new() }
+        Self {
+            index,
+            entries: Vec::new(),
+        }
     }
 }
 
@@ -230,7 +266,9 @@ impl Visit for Filling {
     }
 
     fn end(&mut self, record: u64) -> Result<(), StoreError> {
-        self.index.apply(record, &self.entries).map_err(io::Error::other)?;
+        self.index
+            .apply(record, &self.entries)
+            .map_err(io::Error::other)?;
         self.entries.clear();
         Ok(())
     }

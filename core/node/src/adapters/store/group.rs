@@ -42,18 +42,30 @@ impl Group {
                 return answer.map_err(StoreError::from);
             }
             if queue.leading {
-                queue = self.turn.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue = self
+                    .turn
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             let (tickets, mut group) = queue.take();
             queue.leading = true;
             drop(queue);
             let died = Failure::Io(io::ErrorKind::Other, "the writing thread died".to_owned());
-            let mut lead = Lead { group: self, tickets, answer: Err(died) };
+            let mut lead = Lead {
+                group: self,
+                tickets,
+                answer: Err(died),
+            };
             lead.answer = write(&mut group).map_err(Failure::from);
             drop(lead);
             queue = self.lock();
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

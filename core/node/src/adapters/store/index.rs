@@ -47,7 +47,12 @@ enum Map {
 impl Index {
     /// An empty index in memory that spills into `spill.1` above `spill.0` keys.
     pub(super) fn new(spill: Option<(usize, PathBuf)>) -> Self {
-        Self { map: Map::Memory(BTreeMap::new()), spill, keys: 0, live_bytes: 0 }
+        Self {
+            map: Map::Memory(BTreeMap::new()),
+            spill,
+            keys: 0,
+            live_bytes: 0,
+        }
     }
 
     /// Applies the entries of a record that is durable.
@@ -113,7 +118,9 @@ impl Index {
             Some((limit, _)) if map.len() > *limit => {}
             _ => return,
         }
-        let Some((_, dir)) = self.spill.take() else { return };
+        let Some((_, dir)) = self.spill.take() else {
+            return;
+        };
         let moved = SledIndex::create(dir).and_then(|sled| {
             for (key, location) in map {
                 sled.insert(key, *location)?;

@@ -44,13 +44,22 @@ pub(super) struct Tail {
 
 impl Tail {
     /// The tail of an empty journal.
-    pub(super) const EMPTY: Self = Self { end: START, seq: 0, prev: 0 };
+    pub(super) const EMPTY: Self = Self {
+        end: START,
+        seq: 0,
+        prev: 0,
+    };
 }
 
 /// What a file turned out to be.
 pub(super) enum Looked {
-    Ours { journal: Journal, format: u32 },
-    Newer { format: u32 },
+    Ours {
+        journal: Journal,
+        format: u32,
+    },
+    Newer {
+        format: u32,
+    },
     /// Not a journal, damaged in its first bytes, or sealed under another key.
     Foreign(&'static str),
 }
@@ -104,7 +113,8 @@ impl Journal {
         if format > supported {
             return Ok(Looked::Newer { format });
         }
-        if got < bytes.len() || short(48) != crc32fast::hash(&bytes[..48]) || bytes[52..] != [0; 12] {
+        if got < bytes.len() || short(48) != crc32fast::hash(&bytes[..48]) || bytes[52..] != [0; 12]
+        {
             return Ok(Looked::Foreign("the journal's header is damaged"));
         }
         let generation: [u8; 16] = bytes[16..32].try_into().expect("sixteen");
@@ -112,7 +122,10 @@ impl Journal {
         if !keys.open(&generation, FILE_PART, &bytes[..32], &mut [], &tag) {
             return Ok(Looked::Foreign("the journal was sealed under another key"));
         }
-        Ok(Looked::Ours { journal: Self { file, generation }, format })
+        Ok(Looked::Ours {
+            journal: Self { file, generation },
+            format,
+        })
     }
 
     /// Writes a record behind the tail and moves the tail. Not durable before a sync; `synced` is
@@ -129,17 +142,31 @@ impl Journal {
         sealed.header.seq = tail.seq;
         sealed.header.prev = tail.prev;
         sealed.header.synced = synced;
-        let place = Place { generation: &self.generation, offset: record };
-        sealed.header.write(keys, &place, &mut sealed.bytes[..HEADER]);
+        let place = Place {
+            generation: &self.generation,
+            offset: record,
+        };
+        sealed
+            .header
+            .write(keys, &place, &mut sealed.bytes[..HEADER]);
         files.write_at(&self.file, &sealed.bytes, record)?;
         let end = record + sealed.bytes.len() as u64;
-        *tail = Tail { end, seq: tail.seq + 1, prev: sealed.header.crc };
+        *tail = Tail {
+            end,
+            seq: tail.seq + 1,
+            prev: sealed.header.crc,
+        };
         Ok(record)
     }
 
     /// Reads frames, one after the other. Neighbours in a record share the work on its header.
     pub(super) fn reader<'a>(&'a self, keys: &'a Keys) -> Reader<'a> {
-        Reader { journal: self, keys, last: None, buffer: Vec::new() }
+        Reader {
+            journal: self,
+            keys,
+            last: None,
+            buffer: Vec::new(),
+        }
     }
 }
 
@@ -158,9 +185,15 @@ impl Reader<'_> {
             Some((record, header)) if record == location.record => header,
             _ => {
                 let mut bytes = [0; HEADER];
-                self.journal.file.read_exact_at(&mut bytes, location.record).map_err(unreadable)?;
+                self.journal
+                    .file
+                    .read_exact_at(&mut bytes, location.record)
+                    .map_err(unreadable)?;
                 let generation = &self.journal.generation;
-                let place = Place { generation, offset: location.record };
+                let place = Place {
+                    generation,
+                    offset: location.record,
+                };
                 let header = Header::read(self.keys, &place, &bytes).ok_or(Unreadable::Broken)?;
                 self.last = Some((location.record, header));
                 header
@@ -171,7 +204,10 @@ impl Reader<'_> {
         }
         self.buffer.resize(location.span.len as usize, 0);
         let at = location.record + u64::from(location.span.at);
-        self.journal.file.read_exact_at(&mut self.buffer, at).map_err(unreadable)?;
+        self.journal
+            .file
+            .read_exact_at(&mut self.buffer, at)
+            .map_err(unreadable)?;
         record::open_frame(self.keys, &header.id, location.span.at, &mut self.buffer)
             .ok_or(Unreadable::Broken)
     }

@@ -43,7 +43,9 @@ pub(super) fn read(keys: &Keys, dir: &Path, generation: &[u8; 16]) -> io::Result
     };
     let mut bytes = Vec::with_capacity(LEN + 1);
     file.take(LEN as u64 + 1).read_to_end(&mut bytes)?;
-    let Ok(mut bytes) = <[u8; LEN]>::try_from(bytes) else { return Ok(None) };
+    let Ok(mut bytes) = <[u8; LEN]>::try_from(bytes) else {
+        return Ok(None);
+    };
     let id: [u8; 16] = bytes[..16].try_into().expect("sixteen");
     let tag: [u8; 16] = bytes[LEN - 16..].try_into().expect("sixteen");
     let text = &mut bytes[16..LEN - 16];
@@ -52,5 +54,9 @@ pub(super) fn read(keys: &Keys, dir: &Path, generation: &[u8; 16]) -> io::Result
     }
     let long = |at: usize| u64::from_le_bytes(text[at..at + 8].try_into().expect("eight"));
     let prev = u32::from_le_bytes(text[32..36].try_into().expect("four"));
-    Ok(Some(Tail { end: long(16), seq: long(24), prev }))
+    Ok(Some(Tail {
+        end: long(16),
+        seq: long(24),
+        prev,
+    }))
 }

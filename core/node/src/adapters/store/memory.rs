@@ -6,10 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use super::bounds;
 use crate::ports::store::{Batch, Op, Store, StoreError, StoreStats, Table};
 
+type Pairs = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+
 /// A store for tests and the simulator. What it holds is gone with it.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    pairs: Mutex<BTreeMap<(Table, Vec<u8>), Vec<u8>>>,
+    pairs: Mutex<Pairs>,
 }
 
 impl MemoryStore {
@@ -30,8 +32,12 @@ impl Store for MemoryStore {
         // Visited outside the lock: the caller may use the store while it looks.
         let found: Vec<(Vec<u8>, Vec<u8>)> = {
             let pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_table = pairs.range((table, Vec::new())..).take_while(|((t, _), _)| *t == table);
-            of_table.map(|((_, key), value)| (key.clone(), value.clone())).collect()
+            let of_table = pairs
+                .range((table, Vec::new())..)
+                .take_while(|((t, _), _)| *t == table);
+            of_table
+                .map(|((_, key), value)| (key.clone(), value.clone()))
+                .collect()
         };
         for (key, value) in &found {
             visit(key, value);
@@ -53,7 +59,10 @@ impl Store for MemoryStore {
 
     fn stats(&self) -> StoreStats {
         let pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
-        StoreStats { keys: pairs.len() as u64, disk_bytes: 0 }
+        StoreStats {
+            keys: pairs.len() as u64,
+            disk_bytes: 0,
+        }
     }
 }
 

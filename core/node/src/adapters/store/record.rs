@@ -66,7 +66,12 @@ impl Header {
         put(&self.prev.to_le_bytes());
         put(&self.body_crc.to_le_bytes());
         put(&self.id);
-        let tag = keys.seal(&self.id, HEADER_PART, &covered(&out[..AUTHENTIC], place), &mut []);
+        let tag = keys.seal(
+            &self.id,
+            HEADER_PART,
+            &covered(&out[..AUTHENTIC], place),
+            &mut [],
+        );
         out[AUTHENTIC..AUTHENTIC + TAG].copy_from_slice(&tag);
         self.crc = crc32fast::hash(&out[..HEADER - 4]);
         out[HEADER - 4..HEADER].copy_from_slice(&self.crc.to_le_bytes());
@@ -90,9 +95,12 @@ impl Header {
             id: bytes[40..56].try_into().expect("sixteen"),
             crc,
         };
-        let bounded =
-            header.body_len as usize <= MAX_BODY && header.count as usize <= MAX_OPS && short(12) == 0;
-        let tag: [u8; TAG] = bytes[AUTHENTIC..AUTHENTIC + TAG].try_into().expect("sixteen");
+        let bounded = header.body_len as usize <= MAX_BODY
+            && header.count as usize <= MAX_OPS
+            && short(12) == 0;
+        let tag: [u8; TAG] = bytes[AUTHENTIC..AUTHENTIC + TAG]
+            .try_into()
+            .expect("sixteen");
         let covered = covered(&bytes[..AUTHENTIC], place);
         (bounded && keys.open(&header.id, HEADER_PART, &covered, &mut [], &tag)).then_some(header)
     }
@@ -147,8 +155,14 @@ impl Sealed {
             bytes.extend_from_slice(value);
             let tag = keys.seal(&id, start as u64, b"", &mut bytes[start..]);
             bytes.extend_from_slice(&tag);
-            let span = Span { at: bounded(start), len: bounded(len) };
-            entries.push(Entry { key: keys.blind(table, key), span: (kind == 0).then_some(span) });
+            let span = Span {
+                at: bounded(start),
+                len: bounded(len),
+            };
+            entries.push(Entry {
+                key: keys.blind(table, key),
+                span: (kind == 0).then_some(span),
+            });
         }
         let header = Header {
             body_len: bounded(bytes.len() - HEADER),
@@ -160,7 +174,11 @@ impl Sealed {
             id,
             crc: 0,
         };
-        Ok(Self { bytes, header, entries })
+        Ok(Self {
+            bytes,
+            header,
+            entries,
+        })
     }
 }
 
@@ -222,7 +240,10 @@ pub(super) fn spans(header: &Header, body: &[u8]) -> Option<Vec<Span>> {
         if !frame_len_ok(len) || at > body.len() {
             return None;
         }
-        spans.push(Span { at: bounded(HEADER + start), len });
+        spans.push(Span {
+            at: bounded(HEADER + start),
+            len,
+        });
     }
     (at == body.len()).then_some(spans)
 }

@@ -10,11 +10,11 @@ use super::generation::Generation;
 use super::index::Index;
 use super::journal::{JOURNAL_FILE, JOURNAL_NEW, Journal, START, Tail};
 use super::key::Keys;
-use super::open::{Migration, empty_index};
+use super::open::{Convert, Migration, empty_index};
 use super::record::{Entry, Frame, Sealed};
 use super::walk::{Visit, walk};
 use super::wipe;
-use crate::ports::store::{Op, StoreError, Table};
+use crate::ports::store::{Op, StoreError};
 
 /// Bytes and changes that a rewrite puts into one record.
 const RECORD_BYTES: usize = 256 * 1024;
@@ -38,12 +38,20 @@ pub(super) fn compact(inner: &Inner) -> Result<(), StoreError> {
 
 fn try_compact(inner: &Inner) -> Result<(), StoreError> {
     let keys = inner.writable()?;
-    let (Some(open), Some(source)) = (&inner.open, inner.generation()) else { return Ok(()) };
-    let index = empty_index(&inner.dir, inner.options.index)?;
+    let (Some(open), Some(source)) = (&inner.open, inner.generation()) else {
+        return Ok(());
+    };
+    let index = empty_index(&inner.dir, &inner.options)?;
     let mut output = Output::create(&inner.files, &inner.dir, keys, inner.options.format, index)?;
     let copy = |output: &mut Output<'_>, only_live, from: Tail, end: u64| {
         let stop = &inner.stop;
-        let mut copy = Copy { source: &source, output, only_live, stop, convert: None };
+        let mut copy = Copy {
+            source: &source,
+            output,
+            only_live,
+            stop,
+            convert: None,
+        };
         copy_range(&source, keys, from, end, &mut copy)
     };
 
@@ -91,7 +99,13 @@ pub(super) fn migrate(
     let mut output = Output::create(files, dir, keys, step.to, index)?;
     let never = AtomicBool::new(false);
     let convert = Some(step.apply);
-    let mut copy = Copy { source, output: &mut output, only_live: true, stop: &never, convert };
+    let mut copy = Copy {
+        source,
+        output: &mut output,
+        only_live: true,
+        stop: &never,
+        convert,
+    };
     copy_range(source, keys, Tail::EMPTY, end.end, &mut copy)?;
     output.finish()?;
     output.rename()?;
@@ -115,10 +129,11 @@ fn copy_range(
 }
 
 fn stopped() -> StoreError {
-    StoreError::Io(std::io::Error::new(std::io::ErrorKind::Interrupted, "the store was closed"))
+    StoreError::Io(std::io::Error::new(
+        std::io::ErrorKind::Interrupted,
+        "the store was closed",
+    ))
 }
-
-type Convert = fn(Table, &[u8], &[u8]) -> Result<Vec<Op>, String>;
 
 /// Copies changes from one generation to the other.
 struct Copy<'a, 'b> {
@@ -138,18 +153,26 @@ impl Visit for Copy<'_, '_> {
         let (table, key) = (frame.table, frame.key);
         match (frame.value, self.convert) {
             (None, _) => self.output.push(Op::Delete(table, key.to_vec())),
-            (Some(value), None) => self.output.push(Op::Put(table, key.to_vec(), value.to_vec())),
+            (Some(value), None) => self
+                .output
+                .push(Op::Put(table, key.to_vec(), value.to_vec())),
             (Some(value), Some(convert)) => {
                 let converted = convert(table, key, value).map_err(|why| StoreError::Damaged {
                     what: format!("an entry cannot be converted: {why}"),
                 })?;
-                converted.into_iter().try_for_each(|op| self.output.push(op))
+                converted
+                    .into_iter()
+                    .try_for_each(|op| self.output.push(op))
             }
         }
     }
 
     fn end(&mut self, _record: u64) -> Result<(), StoreError> {
-        if self.stop.load(Ordering::Acquire) { Err(stopped()) } else { Ok(()) }
+        if self.stop.load(Ordering::Acquire) {
+            Err(stopped())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -176,7 +199,16 @@ impl<'a> Output<'a> {
         let journal =
             Journal::create(files, keys, &dir.join(JOURNAL_NEW), format).map_err(refused)?;
         let pending = Vec::new();
-        Ok(Self { files, dir, keys, journal, tail: Tail::EMPTY, index, pending, bytes: 0 })
+        Ok(Self {
+            files,
+            dir,
+            keys,
+            journal,
+            tail: Tail::EMPTY,
+            index,
+            pending,
+            bytes: 0,
+        })
     }
 
     fn push(&mut self, op: Op) -> Result<(), StoreError> {
@@ -207,7 +239,9 @@ impl<'a> Output<'a> {
             .journal
             .append(self.files, self.keys, &mut self.tail, &mut sealed, synced)
             .map_err(refused)?;
-        self.index.apply(record, &sealed.entries).map_err(std::io::Error::other)?;
+        self.index
+            .apply(record, &sealed.entries)
+            .map_err(std::io::Error::other)?;
         Ok(())
     }
 
@@ -230,7 +264,16 @@ impl<'a> Output<'a> {
     }
 
     fn into_generation(self) -> (Generation, Tail) {
-        let Self { journal, keys, index, tail, .. } = self;
-        (Generation::new(journal, Arc::clone(keys), index, tail.end), tail)
+        let Self {
+            journal,
+            keys,
+            index,
+            tail,
+            ..
+        } = self;
+        (
+            Generation::new(journal, Arc::clone(keys), index, tail.end),
+            tail,
+        )
     }
 }

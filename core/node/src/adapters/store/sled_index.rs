@@ -48,20 +48,34 @@ impl SledIndex {
             .flush_every_ms(None)
             .open()?;
         let cipher = XChaCha20Poly1305::new(&(*key).into());
-        Ok(Self { db: Some(db), dir, cipher, nonce: AtomicU64::new(0) })
+        Ok(Self {
+            db: Some(db),
+            dir,
+            cipher,
+            nonce: AtomicU64::new(0),
+        })
     }
 
     pub(super) fn insert(&self, key: &IndexKey, new: Location) -> Result<Option<Location>, Broken> {
         let sealed = self.seal(key, new);
-        self.db()?.insert(key, &sealed[..])?.map(|old| self.open(key, &old)).transpose()
+        self.db()?
+            .insert(key, &sealed[..])?
+            .map(|old| self.open(key, &old))
+            .transpose()
     }
 
     pub(super) fn remove(&self, key: &IndexKey) -> Result<Option<Location>, Broken> {
-        self.db()?.remove(key)?.map(|old| self.open(key, &old)).transpose()
+        self.db()?
+            .remove(key)?
+            .map(|old| self.open(key, &old))
+            .transpose()
     }
 
     pub(super) fn get(&self, key: &IndexKey) -> Result<Option<Location>, Broken> {
-        self.db()?.get(key)?.map(|sealed| self.open(key, &sealed)).transpose()
+        self.db()?
+            .get(key)?
+            .map(|sealed| self.open(key, &sealed))
+            .transpose()
     }
 
     pub(super) fn prefix(&self, tag: [u8; 2]) -> Result<Vec<Location>, Broken> {
@@ -106,8 +120,14 @@ impl SledIndex {
             .map_err(|_| Broken::Entry)?;
         let long = |at: usize| u64::from_le_bytes(sealed[at..at + 8].try_into().expect("eight"));
         let short = |at: usize| u32::from_le_bytes(sealed[at..at + 4].try_into().expect("four"));
-        let span = Span { at: short(16), len: short(20) };
-        Ok(Location { record: long(8), span })
+        let span = Span {
+            at: short(16),
+            len: short(20),
+        };
+        Ok(Location {
+            record: long(8),
+            span,
+        })
     }
 }
 

@@ -41,28 +41,36 @@ pub(super) fn walk(
     len: u64,
     visit: &mut dyn Visit,
 ) -> Result<Walked, StoreError> {
-    let mut walked = Walked { tail: from, torn: 0, damaged_at: None };
+    let mut walked = Walked {
+        tail: from,
+        torn: 0,
+        damaged_at: None,
+    };
     let mut at = from;
     let mut body = Vec::new();
     let mut input = buffered(journal, at.end, len);
     while at.end < len {
-        if let Some(header) = next_record(journal, keys, &mut input, &at, len, &mut body)? {
-            if let Some(changes) = opened(keys, &header, &mut body) {
-                let record = at.end;
-                for (span, range) in changes {
-                    let frame = record::parse_frame(&body[range]).expect("parsed just before");
-                    let key = keys.blind(frame.table, frame.key);
-                    let span = frame.value.is_some().then_some(span);
-                    visit.change(record, Entry { key, span }, &frame)?;
-                }
-                visit.end(record)?;
-                let end = record + HEADER as u64 + u64::from(header.body_len);
-                at = Tail { end, seq: header.seq + 1, prev: header.crc };
-                if walked.damaged_at.is_none() {
-                    walked.tail = at;
-                }
-                continue;
+        if let Some(header) = next_record(journal, keys, &mut input, &at, len, &mut body)?
+            && let Some(changes) = opened(keys, &header, &mut body)
+        {
+            let record = at.end;
+            for (span, range) in changes {
+                let frame = record::parse_frame(&body[range]).expect("parsed just before");
+                let key = keys.blind(frame.table, frame.key);
+                let span = frame.value.is_some().then_some(span);
+                visit.change(record, Entry { key, span }, &frame)?;
             }
+            visit.end(record)?;
+            let end = record + HEADER as u64 + u64::from(header.body_len);
+            at = Tail {
+                end,
+                seq: header.seq + 1,
+                prev: header.crc,
+            };
+            if walked.damaged_at.is_none() {
+                walked.tail = at;
+            }
+            continue;
         }
         let broken = at.end;
         let mut next = None;
@@ -82,7 +90,11 @@ pub(super) fn walk(
         }
         walked.damaged_at = walked.damaged_at.or(Some(broken));
         let Some((offset, header)) = next else { break };
-        at = Tail { end: offset, seq: header.seq, prev: header.prev };
+        at = Tail {
+            end: offset,
+            seq: header.seq,
+            prev: header.prev,
+        };
         input = buffered(journal, offset, len);
     }
     Ok(walked)
@@ -102,8 +114,13 @@ fn next_record(
     }
     let mut bytes = [0; HEADER];
     input.read_exact(&mut bytes)?;
-    let place = Place { generation: &journal.generation, offset: at.end };
-    let Some(header) = Header::read(keys, &place, &bytes) else { return Ok(None) };
+    let place = Place {
+        generation: &journal.generation,
+        offset: at.end,
+    };
+    let Some(header) = Header::read(keys, &place, &bytes) else {
+        return Ok(None);
+    };
     let rest = len - at.end - HEADER as u64;
     if header.seq != at.seq || header.prev != at.prev || u64::from(header.body_len) > rest {
         return Ok(None);
@@ -139,15 +156,22 @@ fn find_header(
     let mut window = vec![0; 1 << 12];
     let mut start = from;
     while start + HEADER as u64 <= len {
-        let take = usize::try_from(len - start).unwrap_or(usize::MAX).min(window.len());
+        let take = usize::try_from(len - start)
+            .unwrap_or(usize::MAX)
+            .min(window.len());
         journal.file.read_exact_at(&mut window[..take], start)?;
         for at in 0..=take - HEADER {
             if window[at..at + 4] != MAGIC_BYTES {
                 continue;
             }
-            let bytes: &[u8; HEADER] = window[at..at + HEADER].try_into().expect("a header's length");
+            let bytes: &[u8; HEADER] = window[at..at + HEADER]
+                .try_into()
+                .expect("a header's length");
             let offset = start + at as u64;
-            let place = Place { generation: &journal.generation, offset };
+            let place = Place {
+                generation: &journal.generation,
+                offset,
+            };
             if let Some(header) = Header::read(keys, &place, bytes) {
                 return Ok(Some((offset, header)));
             }
@@ -176,5 +200,12 @@ impl Read for At<'_> {
 }
 
 fn buffered(journal: &Journal, at: u64, len: u64) -> BufReader<At<'_>> {
-    BufReader::with_capacity(256 * 1024, At { journal, at: at.max(START), len })
+    BufReader::with_capacity(
+        256 * 1024,
+        At {
+            journal,
+            at: at.max(START),
+            len,
+        },
+    )
 }

@@ -6,7 +6,14 @@ use crate::adapters::store::{DiskStore, IndexKind, Options};
 
 fn open(index: IndexKind) -> impl Fn(&Path) -> DiskStore {
     move |dir| {
-        let opened = DiskStore::open(dir, Options { index, ..Options::default() }).unwrap();
+        let opened = DiskStore::open(
+            dir,
+            Options {
+                index,
+                ..Options::default()
+            },
+        )
+        .unwrap();
         assert_eq!(opened.damage, None);
         opened.store
     }
