@@ -169,7 +169,7 @@ async fn live(
                 }
                 Input::End => break,
             },
-            () = until(due) => session.show_ticks(),
+            () = until(due) => session.tick().await,
         }
     }
     surface.sink.set_prompt(None);

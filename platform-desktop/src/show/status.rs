@@ -7,7 +7,7 @@ use crate::{output::Paint, text};
 
 /// As lines of facts.
 #[must_use]
-pub fn status(status: &Status, paint: Paint) -> String {
+pub(crate) fn status(status: &Status, paint: Paint) -> String {
     let network = match status.network.as_str() {
         "local" => paint.green("local"),
         other => paint.yellow(&text::line(other)),
