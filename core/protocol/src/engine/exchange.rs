@@ -22,14 +22,6 @@ const ANNOUNCE_BELOW: usize = 4_096;
 /// A quiet link's index of short ids is given back after so long.
 const INDEX_KEPT: Duration = Duration::from_secs(30);
 
-/// A bundle that waits for a place in a session's queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Owed {
-    pub(super) content: ContentId,
-    /// The short id of the Want that it answers.
-    pub(super) wanted: Option<ShortId>,
-}
-
 impl Engine {
     /// A link is ready: the listener opens the reconciliation, on one link of each peer.
     pub(super) fn open_exchange(&mut self, id: LinkId) {
@@ -50,11 +42,9 @@ impl Engine {
     pub(super) fn take_over(&mut self, id: LinkId, lost: &Link) {
         if let Some(link) = self.links.get_mut(&id) {
             let unfinished = lost.session.unfinished_bundles().into_iter();
-            let owed = unfinished.chain(lost.owed.iter().map(|owed| owed.content));
-            link.owed.extend(owed.map(|content| Owed {
-                content,
-                wanted: None,
-            }));
+            for content in unfinished.chain(lost.owed.iter()) {
+                link.owed.push(content, None);
+            }
         }
         // A stand-by link that never reconciled does it now: nothing that was lost on the way stays lost.
         self.start_reconciliation(id);
@@ -70,6 +60,7 @@ impl Engine {
         let Some(key) = link.key() else { return };
         let mut reconciliation = Reconciliation::over(Role::Listener, self.shelf.session_set(key));
         let steps = reconciliation.start();
+        link.index_over(&reconciliation);
         link.reconciliation = Some(reconciliation);
         self.take_steps(id, steps);
     }
@@ -84,10 +75,14 @@ impl Engine {
             self.strike(id, Strike::BadReconciliation, now);
             return;
         }
-        let shelf = &self.shelf;
-        let reconciliation = link
-            .reconciliation
-            .get_or_insert_with(|| Reconciliation::over(role, shelf.session_set(key)));
+        if link.reconciliation.is_none() {
+            let reconciliation = Reconciliation::over(role, self.shelf.session_set(key));
+            link.index_over(&reconciliation);
+            link.reconciliation = Some(reconciliation);
+        }
+        let Some(reconciliation) = &mut link.reconciliation else {
+            return;
+        };
         match reconciliation.on_frame(body) {
             Ok(steps) => self.take_steps(id, steps),
             Err(_) => self.strike(id, Strike::BadReconciliation, now),
@@ -105,7 +100,9 @@ impl Engine {
     }
 
     fn difference(&mut self, id: LinkId, lack: Vec<ShortId>, offer: Vec<ContentId>) {
-        let offer = self.shelf.order_offers(offer, self.clock.life());
+        let mut offer = self.shelf.order_offers(offer, self.clock.life());
+        // Meanwhile some of it has come, or gone out, as new.
+        let lacked = self.lacked(id, &lack);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -114,12 +111,12 @@ impl Engine {
         for short in &lack {
             link.note_theirs(*short);
         }
-        self.fetch.heard(id, lack);
+        offer.retain(|content| !link.has(&key.short(content)) && !link.owes(content));
+        self.fetch.heard(id, lacked);
         if link.ends.medium.is_slow() || offer.len() <= UNASKED {
-            link.owed.extend(offer.into_iter().map(|content| Owed {
-                content,
-                wanted: None,
-            }));
+            for content in offer {
+                link.owed.push(content, None);
+            }
         } else {
             link.announce
                 .extend(offer.iter().map(|content| key.short(content)));
@@ -171,34 +168,27 @@ impl Engine {
         let mut gone = Vec::new();
         for (short, content) in shorts.iter().zip(found) {
             match content.filter(|content| self.shelf.held(content)) {
-                Some(content) => {
-                    let waits = link.owed.iter().any(|owed| owed.content == content);
-                    if !waits && !link.session.is_queued(&content) {
-                        link.owed.push_back(Owed {
-                            content,
-                            wanted: Some(*short),
-                        });
-                    }
-                }
+                Some(content) => link.owed.push(content, Some(*short)),
                 None => gone.push(*short),
             }
         }
-        for ids in frames::pack_all(&gone) {
+        self.regret(id, &gone);
+    }
+
+    /// Tells the other end that what it wants is not here any more.
+    pub(super) fn regret(&mut self, id: LinkId, gone: &[ShortId]) {
+        for ids in frames::pack_all(gone) {
             self.send(id, Body::Gone(Gone { ids }));
         }
     }
 
-    pub(super) fn gone(&mut self, id: LinkId, shorts: &[ShortId], now: Now) {
-        self.fetch.gone(id, shorts, now.boot);
+    pub(super) fn gone(&mut self, id: LinkId, shorts: &[ShortId]) {
+        self.fetch.gone(id, shorts);
     }
 
     /// The other end announces bundles.
     pub(super) fn announced(&mut self, id: LinkId, shorts: &[ShortId]) {
-        let lacked: Vec<ShortId> = shorts
-            .iter()
-            .copied()
-            .filter(|short| self.resolve(id, *short).is_none())
-            .collect();
+        let lacked = self.lacked(id, shorts);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -208,19 +198,19 @@ impl Engine {
         self.fetch.heard(id, lacked);
     }
 
+    fn lacked(&mut self, id: LinkId, shorts: &[ShortId]) -> Vec<ShortId> {
+        let shorts = shorts.iter().copied();
+        shorts
+            .filter(|short| self.resolve(id, *short).is_none())
+            .collect()
+    }
+
     /// The content id behind a short id of a link: of a bundle held, seen, or on its way to the disk.
     fn resolve(&mut self, id: LinkId, short: ShortId) -> Option<ContentId> {
         let link = self.links.get_mut(&id)?;
         let key = link.key()?;
         let shelf = &self.shelf;
-        let index = link
-            .index
-            .get_or_insert_with(|| match &link.reconciliation {
-                Some(reconciliation) => {
-                    crate::shelf::ShortIndex::new(std::sync::Arc::clone(reconciliation.set()))
-                }
-                None => shelf.short_index(key),
-            });
+        let index = link.index.get_or_insert_with(|| shelf.short_index(key));
         index.resolve(short).or_else(|| {
             self.arriving
                 .keys()
@@ -232,7 +222,8 @@ impl Engine {
     /// Gives back the indexes of links that have been quiet.
     pub(super) fn drop_quiet_indexes(&mut self, now: Now) {
         for link in self.links.values_mut() {
-            if link.heard + INDEX_KEPT <= now.boot {
+            // While the snapshot lives the index costs next to nothing.
+            if link.reconciliation.is_none() && link.heard + INDEX_KEPT <= now.boot {
                 link.index = None;
             }
         }
@@ -250,10 +241,10 @@ impl Engine {
             let short = key.short(content);
             if from == Some(*id) {
                 link.note_theirs(short);
-            }
-            self.fetch.got(*id, short, now.boot);
-            if from == Some(*id) {
+                self.fetch.brought(*id, short, now.boot);
                 self.have.settled(*id, content);
+            } else {
+                self.fetch.got(*id, short);
             }
         }
     }
@@ -291,22 +282,11 @@ impl Engine {
         let spread = self.eager.spread(&candidates, giver, size);
         for id in spread.eager {
             if let Some(link) = self.links.get_mut(&id) {
-                link.owed.push_front(Owed {
-                    content,
-                    wanted: None,
-                });
+                link.owed.push_first(content, None);
             }
         }
         for id in spread.announce {
             self.have.add(id, content, now.boot);
-        }
-    }
-
-    /// A bundle was dropped: it is offered no more.
-    pub(super) fn forget_offers(&mut self, content: &ContentId) {
-        for link in self.links.values_mut() {
-            link.owed.retain(|owed| owed.content != *content);
-            link.session.cancel(content);
         }
     }
 

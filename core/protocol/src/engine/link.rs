@@ -1,12 +1,15 @@
 //! Links: their sessions, what their frames mean, what waits to be sent over them.
 
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use rand_core::CryptoRng;
 
-use super::{Effect, Engine, OwnState, Tell, exchange::Owed};
+use super::{Effect, Engine, OwnState, Tell, owed::Owed};
 use crate::{
     id::{ChannelId, ContentId, LinkId, TransportId},
     link::{
@@ -53,7 +56,7 @@ pub(super) struct Link {
     pub(super) tags: BTreeSet<[u8; 8]>,
     pub(super) gossip: bool,
     /// Bundles that wait for a place in the session's queue.
-    pub(super) owed: VecDeque<Owed>,
+    pub(super) owed: Owed,
     /// Ids that wait to be announced.
     pub(super) announce: VecDeque<ShortId>,
     /// Content ids behind short ids, while the link is busy.
@@ -92,8 +95,20 @@ impl Link {
         self.ready.is_some() && (self.synced || !self.ends.medium.is_slow())
     }
 
+    /// From the snapshot on, the index follows what arrives; made later from the snapshot it would lack what
+    /// came in between.
+    pub(super) fn index_over(&mut self, reconciliation: &Reconciliation) {
+        let set = || ShortIndex::new(Arc::clone(reconciliation.set()));
+        self.index.get_or_insert_with(set);
+    }
+
     pub(super) fn has(&self, short: &ShortId) -> bool {
         self.theirs.contains(short)
+    }
+
+    /// Whether a bundle waits to be sent here, or is being sent.
+    pub(super) fn owes(&self, content: &ContentId) -> bool {
+        self.owed.contains(content) || self.session.is_queued(content)
     }
 
     pub(super) fn note_theirs(&mut self, short: ShortId) {
@@ -154,7 +169,7 @@ impl Engine {
             member_of: BTreeSet::new(),
             tags: BTreeSet::new(),
             gossip: false,
-            owed: VecDeque::new(),
+            owed: Owed::default(),
             announce: VecDeque::new(),
             index: None,
             decided: false,
@@ -251,7 +266,7 @@ impl Engine {
             Incoming::Reconcile(body) => self.reconcile(id, &body, now),
             Incoming::Done => self.done(id),
             Incoming::Want(ids) => self.wanted(id, &shorts(&ids)),
-            Incoming::Gone(ids) => self.gone(id, &shorts(&ids), now),
+            Incoming::Gone(ids) => self.gone(id, &shorts(&ids)),
             Incoming::Have(ids) => self.announced(id, &shorts(&ids)),
             Incoming::Bundle {
                 bytes,
@@ -350,19 +365,23 @@ impl Engine {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
+        let mut gone = Vec::new();
         while link.session.room() > 0 {
-            let Some(owed) = link.owed.pop_front() else {
+            let Some((content, wanted)) = link.owed.pop() else {
                 break;
             };
-            let wanted = owed.wanted.map(|short| short.0);
-            let Some(meta) = self.shelf.get(&owed.content) else {
+            let Some(meta) = self.shelf.get(&content) else {
+                // Dropped meanwhile.
+                gone.extend(wanted);
                 continue;
             };
-            if link.session.offer_bundle(owed.content, meta.size, wanted) == Offer::Refused {
-                link.owed.push_front(owed);
+            let short = wanted.map(|short| short.0);
+            if link.session.offer_bundle(content, meta.size, short) == Offer::Refused {
+                link.owed.push_first(content, wanted);
                 break;
             }
         }
+        self.regret(id, &gone);
     }
 
     fn drain(&mut self, id: LinkId, now: Now) {

@@ -7,6 +7,7 @@ mod exchange;
 mod gossip;
 mod io;
 mod link;
+mod owed;
 mod peers;
 mod receipts;
 mod receive;
@@ -32,6 +33,7 @@ use crate::{
     id::{ChannelId, ContentId, DeviceId, LinkId, MessageId, TransportId},
     identity::Identity,
     link::Scheduler,
+    link_kind::Source,
     policy::{
         dial::{self, DialPolicy},
         eager::{Eager, HaveBatcher},
@@ -95,8 +97,8 @@ pub struct Engine {
     have: HaveBatcher,
     fetch: Fetch,
     strikes: Strikes<TransportId>,
-    /// Links whose peers are to be let go.
-    let_go: Vec<(LinkId, Verdict)>,
+    /// Peers that are to be let go, and where they are.
+    let_go: Vec<(TransportId, Source, Verdict)>,
     dial: DialPolicy,
     sightings: peers::Sightings,
     /// Links that are to be told which channels this node is in.

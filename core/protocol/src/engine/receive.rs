@@ -289,7 +289,6 @@ impl Engine {
             ops.push(StoreOp::DropBundle(*content));
             self.counters.count("bundle_dropped");
             self.own.remove(content);
-            self.forget_offers(content);
         }
         for content in changes.dropped.iter().chain(&changes.seen) {
             if let Some(record) = self.shelf.to_record(content) {

@@ -166,33 +166,31 @@ impl Engine {
             .strikes
             .strike(link.ends.peer, link.ends.source, strike, now.boot);
         if verdict != Verdict::Tolerate {
-            self.let_go.push((id, verdict));
+            // The link itself may be closed before the verdict is carried out.
+            self.let_go
+                .push((link.ends.peer, link.ends.source, verdict));
         }
     }
 
     /// Lets go whom [`Self::strike`] condemned, and leaves them alone for a while.
     pub(super) fn punish(&mut self, now: Now, rng: &mut impl CryptoRng) {
-        for (id, verdict) in core::mem::take(&mut self.let_go) {
-            let Some(link) = self.links.get(&id) else {
-                continue;
-            };
-            let ends = link.ends;
+        for (peer, source, verdict) in core::mem::take(&mut self.let_go) {
             let reason = match verdict {
                 Verdict::Tolerate => continue,
                 Verdict::LetGo(reason) => {
-                    self.ban(Subject::Peer(ends.peer), now);
+                    self.ban(Subject::Peer(peer), now);
                     reason
                 }
                 Verdict::RefuseSource(reason) => {
-                    self.ban(Subject::Peer(ends.peer), now);
-                    self.ban(Subject::Source(ends.source), now);
+                    self.ban(Subject::Peer(peer), now);
+                    self.ban(Subject::Source(source), now);
                     reason
                 }
             };
             let links: Vec<LinkId> = self
                 .links
                 .iter()
-                .filter(|(_, link)| link.ends.peer == ends.peer)
+                .filter(|(_, link)| link.ends.peer == peer)
                 .map(|(id, _)| *id)
                 .collect();
             for link in links {

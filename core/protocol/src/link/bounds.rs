@@ -1,4 +1,4 @@
-//! The bounds of every frame's fields (docs/protocol.md §7.5): one check for both directions.
+//! The bounds of every frame's fields (docs/protocol.md §7.6): one check for both directions.
 
 use crate::{
     message::SizeClass,

@@ -1,4 +1,4 @@
-//! Which of two links to one peer over one medium is closed (docs/protocol.md §7.6).
+//! Which of two links to one peer over one medium is closed (docs/protocol.md §7.7).
 //!
 //! Both ends know the two transport ids, who dialled and the session's id, so both reach the same answer
 //! without a word. The ranks of sessions are totally ordered: the first of any set that either end can

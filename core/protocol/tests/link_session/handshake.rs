@@ -3,13 +3,19 @@
 use bytes::Bytes;
 use prost::Message;
 use sovereign_protocol::{
-    link::{Incoming, Offer, Output, SLOW_CREDIT, Session, frame::Body, session_id},
+    link::{
+        Incoming, Offer, Output, SLOW_CREDIT, Session,
+        frame::{self, Body},
+        session_id,
+    },
     link_kind::Role,
-    wire::v1::{Close, CloseReason, Done, Extension, Hello, Summary, Want},
+    wire::v1::{
+        Close, CloseReason, Credit, Delivered, Done, Extension, Hello, Membership, Summary, Want,
+    },
 };
 
 use crate::{
-    helpers::{closes, encoded, frames_out, hello, ids, ready},
+    helpers::{closes, encoded, frames_out, hello, ids, part, ready},
     pair::{Pair, START, Side, at, config, content},
 };
 
@@ -244,4 +250,42 @@ fn a_windows_size_is_held_to_the_bounds() {
         assert!(matches!(&out[0], Body::Hello(hello) if hello.credit == told));
     }
     assert_eq!(SLOW_CREDIT, 4_096);
+}
+
+#[test]
+fn the_other_costs_are_those_of_the_protocol() {
+    // docs/protocol.md §7.8.
+    let cost = |body| encoded(body).len() + frame::LENGTH_PREFIX;
+    let summary = |count: u32| {
+        let all: Vec<u64> = (0..count.into()).collect();
+        let fingerprint = vec![9; 16].into();
+        Body::Summary(Summary {
+            count,
+            fingerprint,
+            ids: ids(&all),
+            ..Summary::default()
+        })
+    };
+    assert_eq!(
+        (cost(summary(1)), cost(summary(13)), cost(summary(64))),
+        (34, 26 + 8 * 13, 540)
+    );
+    assert_eq!(
+        cost(Body::Membership(Membership {
+            tags: vec![1; 32].into()
+        })),
+        38
+    );
+    assert_eq!(cost(Body::Delivered(Delivered { ids: ids(&[1]) })), 14);
+    assert_eq!(
+        (cost(part(0, 0, 1_000)), cost(part(1, 0, 1_000))),
+        (1_008, 1_010)
+    );
+    assert_eq!(
+        (
+            cost(Body::Credit(Credit { bytes: 2_048 })),
+            cost(Body::Credit(Credit { bytes: 4_096 }))
+        ),
+        (7, 7)
+    );
 }

@@ -1,5 +1,6 @@
 //! The durable store.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -78,13 +79,26 @@ impl DiskStore {
             Err(error) => tracing::warn!(%error, "no thread for compacting the journal"),
         }
     }
+}
 
+#[cfg(test)]
+impl DiskStore {
     /// Waits for a compaction that is under way.
-    #[cfg(test)]
     pub(super) fn wait_for_compaction(&self) {
         if let Some(running) = lock(&self.compaction).take() {
             running.join().expect("compaction does not panic");
         }
+    }
+
+    /// Compacts whether it is due or not.
+    pub(super) fn compact_now(&self) -> Result<(), StoreError> {
+        self.wait_for_compaction();
+        rewrite::compact(&self.inner)
+    }
+
+    /// Callers of `commit` who wait for a flush to begin.
+    pub(super) fn waiting(&self) -> usize {
+        self.inner.group.waiting()
     }
 }
 
@@ -123,6 +137,15 @@ impl Store for DiskStore {
             .generation()
             .map(|generation| generation.stats())
             .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for DiskStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskStore")
+            .field("dir", &self.inner.dir)
+            .field("damage", &self.inner.damage)
+            .finish_non_exhaustive()
     }
 }
 
@@ -233,7 +256,10 @@ impl Inner {
             .into_iter()
             .zip(group.iter().map(|sealed| &sealed.entries[..]))
             .collect();
-        self.noticing(generation.publish(&published, tail.end))
+        let published = self.noticing(generation.publish(&published, tail.end));
+        // Durable, but not to be found: no more until the journal was read again.
+        writer.failed |= published.is_err();
+        published
     }
 
     fn compaction_due(&self) -> bool {

@@ -12,19 +12,36 @@ pub const RING_SIDE: usize = 4;
 /// Peers dialled beyond the ring on a crowded network. As many dial this node, which makes about 32.
 pub const DIALLED_AT_RANDOM: usize = 12;
 
+/// Someone visible.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Visible {
+    pub(super) discovery: DiscoveryId,
+    pub(super) transport: TransportId,
+    /// What [`lot`] drew for it.
+    pub(super) lot: u64,
+}
+
 /// Everyone visible, in the order of the ring that begins after this node.
 pub(super) struct Crowd {
-    ring: Vec<(DiscoveryId, TransportId)>,
+    ring: Vec<Visible>,
+}
+
+/// A number that nobody without the salt can foresee: those of the least ones are chosen.
+pub(super) fn lot(salt: &[u8; 16], transport: &TransportId) -> u64 {
+    let digest: [u8; 32] = Sha256::new()
+        .chain_update(salt)
+        .chain_update(transport.as_bytes())
+        .finalize()
+        .into();
+    let (first, _) = digest.as_chunks::<8>();
+    u64::from_be_bytes(first[0])
 }
 
 impl Crowd {
-    pub(super) fn new(
-        own: DiscoveryId,
-        others: impl Iterator<Item = (DiscoveryId, TransportId)>,
-    ) -> Self {
-        let mut ring: Vec<_> = others.collect();
-        ring.sort_unstable_by_key(|(discovery, transport)| {
-            (*discovery < own, *discovery, *transport)
+    pub(super) fn new(own: DiscoveryId, others: impl Iterator<Item = Visible>) -> Self {
+        let mut ring: Vec<Visible> = others.collect();
+        ring.sort_unstable_by_key(|other| {
+            (other.discovery < own, other.discovery, other.transport)
         });
         Self { ring }
     }
@@ -32,45 +49,38 @@ impl Crowd {
     /// Whether this peer is among the nearest in the ring, on either side.
     pub(super) fn is_neighbour(&self, peer: &TransportId) -> bool {
         let before = self.ring.len().saturating_sub(RING_SIDE);
-        self.ring.iter().enumerate().any(|(index, (_, transport))| {
-            transport == peer && (index < RING_SIDE || index >= before)
-        })
+        self.ring
+            .iter()
+            .enumerate()
+            .any(|(at, other)| other.transport == *peer && (at < RING_SIDE || at >= before))
     }
 
-    /// Whom to link: everyone up to `target`, beyond it the neighbours and those of the least private hash.
-    pub(super) fn chosen(&self, salt: &[u8; 16], target: usize) -> BTreeSet<TransportId> {
+    /// Whom to link: everyone up to `target`, beyond it the neighbours and those of the least lots.
+    pub(super) fn chosen(&self, target: usize) -> BTreeSet<TransportId> {
         if self.ring.len() <= target {
-            return self.ring.iter().map(|(_, transport)| *transport).collect();
+            return self.ring.iter().map(|other| other.transport).collect();
         }
         let ends = self
             .ring
             .iter()
             .take(RING_SIDE)
             .chain(self.ring.iter().rev().take(RING_SIDE));
-        let mut chosen: BTreeSet<TransportId> = ends.map(|(_, transport)| *transport).collect();
-        let mut hashed: Vec<([u8; 32], TransportId)> = self
+        let mut chosen: BTreeSet<TransportId> = ends.map(|other| other.transport).collect();
+        let mut drawn: Vec<(u64, TransportId)> = self
             .ring
             .iter()
-            .filter(|(_, transport)| !chosen.contains(transport))
-            .map(|(_, transport)| (private_hash(salt, transport), *transport))
+            .filter(|other| !chosen.contains(&other.transport))
+            .map(|other| (other.lot, other.transport))
             .collect();
-        hashed.sort_unstable();
+        drawn.sort_unstable();
         chosen.extend(
-            hashed
+            drawn
                 .into_iter()
                 .take(DIALLED_AT_RANDOM)
                 .map(|(_, transport)| transport),
         );
         chosen
     }
-}
-
-fn private_hash(salt: &[u8; 16], transport: &TransportId) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(salt)
-        .chain_update(transport.as_bytes())
-        .finalize()
-        .into()
 }
 
 #[cfg(test)]
@@ -87,18 +97,31 @@ mod tests {
         (DiscoveryId(discovery), TransportId(hash))
     }
 
-    fn crowd(own: u16, count: u16) -> Crowd {
+    fn visible(salt: &[u8; 16], (discovery, transport): (DiscoveryId, TransportId)) -> Visible {
+        Visible {
+            discovery,
+            transport,
+            lot: lot(salt, &transport),
+        }
+    }
+
+    fn salted(salt: &[u8; 16], own: u16, count: u16) -> Crowd {
+        let others = (0..count).filter(|number| *number != own);
         Crowd::new(
             node(own).0,
-            (0..count).filter(|number| *number != own).map(node),
+            others.map(|number| visible(salt, node(number))),
         )
+    }
+
+    fn crowd(own: u16, count: u16) -> Crowd {
+        salted(&[0; 16], own, count)
     }
 
     #[test]
     fn up_to_the_target_everyone_is_chosen() {
-        assert_eq!(crowd(0, 33).chosen(&[0; 16], 32).len(), 32);
+        assert_eq!(crowd(0, 33).chosen(32).len(), 32);
         assert_eq!(
-            crowd(0, 34).chosen(&[0; 16], 32).len(),
+            crowd(0, 34).chosen(32).len(),
             2 * RING_SIDE + DIALLED_AT_RANDOM
         );
     }
@@ -107,7 +130,7 @@ mod tests {
     fn neighbours_are_chosen_and_neighbourhood_is_mutual() {
         for own in 0..60 {
             let here = crowd(own, 60);
-            let chosen = here.chosen(&[7; 16], 32);
+            let chosen = here.chosen(32);
             let mut near = 0;
             for other in (0..60).filter(|other| *other != own) {
                 let is_near = here.is_neighbour(&node(other).1);
@@ -122,21 +145,24 @@ mod tests {
     #[test]
     fn the_ring_starts_after_this_node() {
         let id = |byte: u8| (DiscoveryId([byte; 8]), TransportId([byte; 32]));
-        let crowd = Crowd::new(DiscoveryId([50; 8]), (0..100).filter(|n| *n != 50).map(id));
+        let others = (0..100)
+            .filter(|n| *n != 50)
+            .map(|n| visible(&[0; 16], id(n)));
+        let crowd = Crowd::new(DiscoveryId([50; 8]), others);
         let near: Vec<u8> = (0..100).filter(|n| crowd.is_neighbour(&id(*n).1)).collect();
         assert_eq!(near, vec![46, 47, 48, 49, 51, 52, 53, 54]);
     }
 
     #[test]
     fn the_salt_moves_the_rest() {
-        let (one, other) = (
-            crowd(0, 200).chosen(&[1; 16], 32),
-            crowd(0, 200).chosen(&[2; 16], 32),
-        );
-        assert!(one.intersection(&other).count() < 2 * RING_SIDE + DIALLED_AT_RANDOM / 2);
+        let chosen = |salt| salted(&[salt; 16], 0, 200).chosen(32);
+        assert!(chosen(1).intersection(&chosen(2)).count() < 2 * RING_SIDE + DIALLED_AT_RANDOM / 2);
+        assert_eq!(chosen(1), chosen(1));
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
         #[test]
         fn the_graph_is_connected(count in 2..180_u16, salts: u64) {
             let mut reached = BTreeSet::from([0]);
@@ -145,7 +171,7 @@ mod tests {
                 let mut salt = [0; 16];
                 salt[..8].copy_from_slice(&salts.to_be_bytes());
                 salt[8..10].copy_from_slice(&own.to_be_bytes());
-                let chosen = crowd(own, count).chosen(&salt, 32);
+                let chosen = salted(&salt, own, count).chosen(32);
                 for other in (0..count).filter(|other| chosen.contains(&node(*other).1)) {
                     edges.insert((own, other));
                     edges.insert((other, own));

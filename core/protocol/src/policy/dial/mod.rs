@@ -1,11 +1,11 @@
 //! Who dials whom on a local network (decision 11, LOC-8, COORD-3, COORD-4).
 //!
 //! Of two nodes that see each other the one with the lower discovery id dials at once, the other after a
-//! second and jitter if no link has come. A newcomer cannot wait for that: those who were there before
-//! have not heard its announcement yet, so what it sights within [`UNSEEN`] of announcing itself it dials
-//! at once whatever the ids; what it sights until [`YOUNG`] it dials after a short grace, because the other
-//! may be about to. Two nodes that start together sight each other only after both have announced
-//! themselves, so the rule seldom makes two links; where it does, the scheduler ends one.
+//! second and jitter if no link has come. A newcomer cannot always wait for that: those who were there may
+//! not hear of it as soon as it hears of them, because its announcement was lost or its multicast DNS probes
+//! for 750 ms first (RFC 6762, 8.1). So a node that announced itself less than [`YOUNG`] ago waits only
+//! [`YOUNG_GRACE`]. That is longer than a dial takes and keeps a newcomer's links within half a second, and
+//! it seldom makes two links between nodes that start together; where it does, the scheduler ends one.
 //!
 //! On a network with more nodes than [`Config::link_target`] each node keeps links to its neighbours in the
 //! ring of all discovery ids, which alone connects the graph, and to some chosen by a private hash, which
@@ -22,7 +22,11 @@ use rand_core::CryptoRng;
 
 pub use self::bans::{MAX_BANS, Subject};
 pub use self::crowd::{DIALLED_AT_RANDOM, RING_SIDE};
-use self::{bans::Bans, bucket::Bucket, crowd::Crowd};
+use self::{
+    bans::Bans,
+    bucket::Bucket,
+    crowd::{Crowd, Visible, lot},
+};
 use super::{
     backoff::{Backoff, Next},
     jitter,
@@ -33,9 +37,6 @@ use crate::{
     wire::v1::CloseReason,
 };
 
-/// Sighted this soon after this node announced itself, a peer cannot have heard of it: probing alone takes
-/// 750 ms (RFC 6762, 8.1).
-pub const UNSEEN: Duration = Duration::from_millis(800);
 /// For this long after announcing itself a node waits only [`YOUNG_GRACE`].
 pub const YOUNG: Duration = Duration::from_secs(2);
 /// What a young node waits for the peer of the lower id, and up to half as much again.
@@ -64,7 +65,7 @@ pub const BAN: Duration = Duration::from_secs(600);
 pub struct Config {
     /// Links dialled for on a crowded network; neighbours in the ring are dialled beyond it.
     pub link_target: usize,
-    /// Links at most, those that others dialled included.
+    /// Links at most, those that others dialled included; neighbours in the ring are admitted beyond it.
     pub max_links: usize,
     /// Links from one source at most.
     pub max_links_of_source: usize,
@@ -166,6 +167,8 @@ struct Known {
     /// Not to be dialled before.
     at: Duration,
     backoff: Backoff,
+    /// Its place among those chosen on a crowded network.
+    lot: u64,
 }
 
 #[derive(Debug)]
@@ -321,6 +324,7 @@ impl DialPolicy {
             seen: now,
             at,
             backoff: Backoff::default(),
+            lot: lot(&self.salt, &sighting.transport),
         };
         self.known.insert(sighting.transport, known);
     }
@@ -398,10 +402,11 @@ impl DialPolicy {
 
     fn crowd(&self) -> Option<Crowd> {
         let own = self.own.as_ref()?;
-        let others = self
-            .known
-            .values()
-            .map(|known| (known.sighting.discovery, known.sighting.transport));
+        let others = self.known.values().map(|known| Visible {
+            discovery: known.sighting.discovery,
+            transport: known.sighting.transport,
+            lot: known.lot,
+        });
         Some(Crowd::new(own.discovery, others))
     }
 
@@ -463,21 +468,19 @@ impl DialPolicy {
 
     /// Peers to be dialled now or later, those due first.
     fn wanted(&self) -> Vec<(Duration, TransportId, Source)> {
-        let Some(crowd) = self.crowd() else {
+        let mut open = self.known.iter().filter(|(peer, known)| {
+            known.sighting.endpoints > 0
+                && !self.links.contains_key(peer)
+                && !self.dialling.contains_key(peer)
+        });
+        let (Some(first), Some(crowd)) = (open.next(), self.crowd()) else {
             return Vec::new();
         };
         let room = self.links.len() + self.dialling.len() < self.config.link_target;
-        let chosen = crowd.chosen(&self.salt, self.config.link_target);
-        let mut wanted: Vec<_> = self
-            .known
-            .iter()
-            .filter(|(peer, known)| {
-                known.sighting.endpoints > 0
-                    && !self.links.contains_key(peer)
-                    && !self.dialling.contains_key(peer)
-                    && chosen.contains(peer)
-                    && (room || crowd.is_neighbour(peer))
-            })
+        let chosen = crowd.chosen(self.config.link_target);
+        let mut wanted: Vec<_> = core::iter::once(first)
+            .chain(open)
+            .filter(|(peer, _)| chosen.contains(peer) && (room || crowd.is_neighbour(peer)))
             .map(|(peer, known)| (known.at, *peer, known.sighting.source))
             .collect();
         wanted.sort_unstable();
@@ -488,11 +491,11 @@ impl DialPolicy {
 impl Own {
     /// How long to wait for the other to dial.
     fn patience(&self, other: &DiscoveryId, now: Duration, rng: &mut impl CryptoRng) -> Duration {
-        let age = now.saturating_sub(self.announced);
-        if self.discovery < *other || age < UNSEEN {
+        if self.discovery < *other {
             return Duration::ZERO;
         }
-        let grace = if age < YOUNG { YOUNG_GRACE } else { GRACE };
+        let young = now.saturating_sub(self.announced) < YOUNG;
+        let grace = if young { YOUNG_GRACE } else { GRACE };
         grace + jitter(rng, grace / 2)
     }
 }

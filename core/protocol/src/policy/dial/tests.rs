@@ -6,6 +6,8 @@ use super::*;
 const T: Duration = Duration::from_secs(1_000);
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
+/// Nobody is dialled.
+const NONE: Vec<u16> = Vec::new();
 
 fn transport(number: u16) -> TransportId {
     let mut id = [0; 32];
@@ -47,7 +49,7 @@ impl Node {
             transport: transport(100),
             discovery: discovery(100),
         };
-        assert_eq!(node.at(T, announced), vec![]);
+        assert_eq!(node.at(T, announced), NONE);
         node
     }
 
@@ -98,14 +100,14 @@ impl Node {
 fn the_lower_id_dials_at_once() {
     let mut node = Node::new();
     assert_eq!(node.sight(T + 60 * S, 101), vec![101]);
-    assert_eq!(node.sight(T + 60 * S, 101), vec![]);
+    assert_eq!(node.sight(T + 60 * S, 101), NONE);
 }
 
 #[test]
 fn the_higher_id_waits_for_a_second_and_jitter() {
     let mut node = Node::new();
     let seen = T + 60 * S;
-    assert_eq!(node.sight(seen, 99), vec![]);
+    assert_eq!(node.sight(seen, 99), NONE);
     let (at, dialled) = node.next();
     assert_eq!(dialled, vec![99]);
     assert!(at >= seen + GRACE && at <= seen + GRACE * 3 / 2);
@@ -115,37 +117,36 @@ fn the_higher_id_waits_for_a_second_and_jitter() {
 fn a_link_that_comes_meanwhile_ends_the_wait() {
     let mut node = Node::new();
     node.sight(T + 60 * S, 99);
-    assert_eq!(node.up(T + 60 * S + 500 * MS, 99), vec![]);
+    assert_eq!(node.up(T + 60 * S + 500 * MS, 99), NONE);
     assert_eq!(node.policy.poll_timeout(), None);
-    assert_eq!(node.at(T + 70 * S, Event::Timer), vec![]);
+    assert_eq!(node.at(T + 70 * S, Event::Timer), NONE);
 }
 
 #[test]
-fn a_newcomer_dials_at_once_whatever_the_ids() {
-    // Must-show b: nobody can have heard of it yet.
-    let mut node = Node::new();
-    assert_eq!(node.sight(T + UNSEEN - MS, 99), vec![99]);
+fn a_newcomer_waits_but_a_moment() {
+    // Must-show b: those who were there may not have heard of it yet.
     for (age, grace) in [
-        (UNSEEN, YOUNG_GRACE),
+        (Duration::ZERO, YOUNG_GRACE),
         (YOUNG - MS, YOUNG_GRACE),
         (YOUNG, GRACE),
     ] {
         let mut node = Node::new();
-        assert_eq!(node.sight(T + age, 99), vec![]);
+        assert_eq!(node.sight(T + age, 99), NONE);
         let (at, dialled) = node.next();
         assert_eq!(dialled, vec![99]);
         assert!(at >= T + age + grace && at <= T + age + grace * 3 / 2);
+        let mut node = Node::new();
+        assert_eq!(node.sight(T + age, 101), vec![101]);
     }
     // A new announcement makes it new again.
     let mut node = Node::new();
-    node.at(
-        T + 60 * S,
-        Event::Announced {
-            transport: transport(100),
-            discovery: discovery(100),
-        },
-    );
-    assert_eq!(node.sight(T + 60 * S, 99), vec![99]);
+    let announced = Event::Announced {
+        transport: transport(100),
+        discovery: discovery(100),
+    };
+    node.at(T + 60 * S, announced);
+    node.sight(T + 60 * S, 99);
+    assert!(node.next().0 <= T + 60 * S + YOUNG_GRACE * 3 / 2);
 }
 
 #[test]
@@ -153,7 +154,7 @@ fn it_never_dials_itself_nor_before_it_is_announced() {
     let mut rng = ChaCha12Rng::seed_from_u64(1);
     let policy = DialPolicy::new(Config::default(), &mut rng);
     let mut node = Node { policy, rng };
-    assert_eq!(node.sight(T, 101), vec![]);
+    assert_eq!(node.sight(T, 101), NONE);
     node.at(
         T,
         Event::Announced {
@@ -161,7 +162,7 @@ fn it_never_dials_itself_nor_before_it_is_announced() {
             discovery: discovery(100),
         },
     );
-    assert_eq!(node.sight(T, 100), vec![]);
+    assert_eq!(node.sight(T, 100), NONE);
     node.at(
         T + S,
         Event::Announced {
@@ -182,7 +183,7 @@ fn it_never_dials_itself_nor_before_it_is_announced() {
             discovery: discovery(id),
             ..sighting(7)
         };
-        assert_eq!(node.at(T + S, Event::Sighted(own)), vec![], "{key} {id}");
+        assert_eq!(node.at(T + S, Event::Sighted(own)), NONE, "{key} {id}");
     }
     // What it saw of itself before it knew its new key is forgotten.
     assert_eq!(node.sight(T + S, 300), vec![300]);
@@ -208,7 +209,7 @@ fn without_endpoints_there_is_nothing_to_dial() {
                 ..sighting(101)
             })
         ),
-        vec![]
+        NONE
     );
     assert_eq!(node.sight(T + S, 101), vec![101]);
 }
@@ -220,7 +221,7 @@ fn failures_back_off_and_end_in_oblivion() {
     assert_eq!(node.sight(T + 10 * S, 101), vec![101]);
     let (mut now, mut tries) = (T + 10 * S, 0);
     loop {
-        assert_eq!(node.fail(now, 101), vec![]);
+        assert_eq!(node.fail(now, 101), NONE);
         if node.policy.poll_timeout().is_none() {
             break;
         }
@@ -239,7 +240,7 @@ fn a_dial_without_an_answer_counts_as_failed() {
     let mut node = Node::new();
     node.sight(T, 101);
     let (at, dialled) = node.next();
-    assert_eq!((at, dialled), (T + DIAL_TIMEOUT, vec![]));
+    assert_eq!((at, dialled), (T + DIAL_TIMEOUT, NONE));
     let (again, dialled) = node.next();
     assert!(again > at && again <= at + S);
     assert_eq!(dialled, vec![101]);
@@ -251,7 +252,7 @@ fn a_lost_link_is_dialled_again_but_not_in_a_circle() {
     node.sight(T, 101);
     node.up(T, 101);
     node.up(T, 101);
-    assert_eq!(node.down(T + S, 101, false), vec![]);
+    assert_eq!(node.down(T + S, 101, false), NONE);
     assert_eq!(node.policy.poll_timeout(), None);
     node.down(T + S, 101, false);
     let (first, _) = node.next();
@@ -281,7 +282,7 @@ fn an_inbound_link_makes_a_failed_dial_void() {
     let mut node = Node::new();
     node.sight(T, 101);
     node.up(T, 101);
-    assert_eq!(node.fail(T, 101), vec![]);
+    assert_eq!(node.fail(T, 101), NONE);
     assert_eq!(node.policy.poll_timeout(), None);
 }
 
@@ -400,8 +401,8 @@ fn the_banned_are_neither_dialled_nor_admitted_until_the_end() {
     let mut node = Node::new();
     node.policy.ban(Subject::Peer(transport(101)), T + BAN);
     node.policy.ban(Subject::Source(Source(102)), T + BAN + S);
-    assert_eq!(node.sight(T, 101), vec![]);
-    assert_eq!(node.sight(T, 102), vec![]);
+    assert_eq!(node.sight(T, 101), NONE);
+    assert_eq!(node.sight(T, 102), NONE);
     let refused = Err(CloseReason::Misbehaviour);
     assert_eq!(
         node.policy.admit(&transport(101), Source(7), T + BAN - MS),
@@ -480,6 +481,8 @@ fn beyond_the_target_only_neighbours_are_dialled() {
             dialled.extend(node.up(T, peer));
         }
     }
+    dialled.extend(node.at(T + YOUNG, Event::Timer));
+    dialled.sort_unstable();
     assert_eq!(dialled, vec![96, 97, 98, 99, 101, 102, 103, 104]);
 }
 
@@ -507,6 +510,12 @@ fn a_crowd_is_dialled_up_to_the_chosen_ones() {
             dialled += 1;
             dialled += node.up(T, peer).len();
         }
+    }
+    // Those of lower ids are dialled a moment later.
+    let mut later = node.at(T + YOUNG, Event::Timer);
+    while let Some(peer) = later.pop() {
+        dialled += 1;
+        later.extend(node.up(T + YOUNG, peer));
     }
     assert_eq!(dialled, 2 * RING_SIDE + DIALLED_AT_RANDOM);
     assert_eq!(node.policy.linked(), dialled);
