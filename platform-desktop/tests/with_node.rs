@@ -81,7 +81,7 @@ fn json(data: &Path, arguments: &[&str]) -> Value {
 fn a_first_start_can_talk_and_what_was_said_is_there_again() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
-    let node = Running::start(&data, &["--name", "Ann"]);
+    let mut node = Running::start(&data, &["--name", "Ann"]);
     assert_eq!(json(&data, &["status"])["name"], "Ann");
     let channels = json(&data, &["channel", "list"]);
     assert_eq!(
@@ -90,10 +90,11 @@ fn a_first_start_can_talk_and_what_was_said_is_there_again() {
     );
     let sent = json(&data, &["send", "#nearby", "hello\u{202e}"]);
     assert_eq!(sent["state"], "stored");
+    while node.event()["type"] != "message" {}
     node.signal(Signal::TERM);
     let (code, events) = node.end();
     assert_eq!(code, Some(0));
-    assert!(events.iter().any(|event| event["type"] == "message"));
+    assert_eq!(events.last().unwrap()["type"], "stopping");
     assert!(!data.join("control.sock").exists());
     assert_eq!(run_on(&data, &["status"]).code, 3);
 
