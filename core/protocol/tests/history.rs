@@ -97,7 +97,7 @@ fn rounds() -> usize {
     std::env::var("SOVEREIGN_PARTITIONS")
         .ok()
         .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(25)
+        .unwrap_or(50)
 }
 
 #[test]
