@@ -1,6 +1,10 @@
 //! One history everywhere (MSG-6; hardening #4 and #10): a host cut off, partitions by the hundred, wrong
 //! clocks.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that prints its figures"
+)]
 
 mod world;
 

@@ -69,6 +69,10 @@ pub(super) struct Link {
     pub(super) done_sent: bool,
     pub(super) done_received: bool,
     pub(super) synced: bool,
+    /// The other end has not been told yet which messages had come before, if it is a member.
+    pub(super) backlog_due: bool,
+    /// Until then: what it was told of.
+    pub(super) acknowledged: BTreeSet<ContentId>,
     pub(super) rtt_ms: Option<u32>,
     pub(super) heard: Duration,
 }
@@ -178,6 +182,8 @@ impl Engine {
             done_sent: false,
             done_received: false,
             synced: false,
+            backlog_due: true,
+            acknowledged: BTreeSet::new(),
             rtt_ms: None,
             heard: now.boot,
         };
