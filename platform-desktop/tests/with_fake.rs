@@ -1,5 +1,7 @@
 //! The program in front of a fake node: JSON keys and exit codes of cli.md, and what reaches a terminal.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
 mod support;
 
 use std::{

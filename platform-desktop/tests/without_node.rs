@@ -1,5 +1,7 @@
 //! The program where no node runs: exit codes, usage, configuration, restore, wipe.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
 mod support;
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
