@@ -40,6 +40,8 @@ use session::{After, Session};
 const END: Duration = Duration::from_millis(1700);
 /// For answers under way on the control socket once the node has ended.
 const LAST_ANSWERS: Duration = Duration::from_millis(200);
+/// For the first addresses, before `started` is said without them.
+const FIRST_ADDRESSES: Duration = Duration::from_secs(1);
 /// Exit code after a second interrupt, as shells count it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
@@ -186,13 +188,15 @@ async fn plain(
     signals: &mut Signals,
 ) -> End {
     let writer = Writer::start(output);
+    let (listen, early) = addresses(status, &mut events).await;
     writer.send(Event {
         at: sovereign_node::text::rfc3339_now(),
         kind: EventKind::Started {
             transport_id: status.transport_id.clone(),
-            listen: status.listen.clone(),
+            listen,
         },
     });
+    early.into_iter().for_each(|event| writer.send(event));
     loop {
         tokio::select! {
             () = signals.next() => break,
@@ -210,6 +214,25 @@ async fn plain(
     }
     writer.finish();
     end
+}
+
+/// The first addresses come a moment after the start: waits for them, but not for long. Gives the other
+/// events of that time, too.
+async fn addresses(status: &Status, events: &mut EventStream) -> (Vec<String>, Vec<Event>) {
+    let deadline = Instant::now() + FIRST_ADDRESSES;
+    let mut early = Vec::new();
+    let mut listen = status.listen.clone();
+    while listen.is_empty() {
+        match tokio::time::timeout_at(deadline, events.next()).await {
+            Ok(Some(Event {
+                kind: EventKind::ListenChanged { listen: first },
+                ..
+            })) => listen = first,
+            Ok(Some(event)) => early.push(event),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    (listen, early)
 }
 
 async fn until(due: Option<Instant>) {

@@ -45,7 +45,9 @@ pub(crate) fn status(status: &Status, paint: Paint) -> String {
     ];
     for (number, address) in status.listen.iter().enumerate() {
         let label = if number == 0 { "listen" } else { "" };
-        lines.push((label, text::line(address)));
+        // The transport id stands above.
+        let short = address.split("/p2p/").next().unwrap_or(address);
+        lines.push((label, text::line(short)));
     }
     for (number, (name, layer)) in status.layers.iter().enumerate() {
         let label = if number == 0 { "layers" } else { "" };
