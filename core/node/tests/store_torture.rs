@@ -25,6 +25,8 @@ use sovereign_node::adapters::store::{DiskStore, Options};
 use sovereign_node::ports::store::{Batch, Op, Store, Table};
 
 const DIR: &str = "SOVEREIGN_TORTURE_DIR";
+/// The child compacts before it writes.
+const COMPACT: &str = "SOVEREIGN_TORTURE_COMPACT";
 const THREADS: u8 = 3;
 /// The issue asks for 2 s; a loaded machine gets more before this is a failure. The worst is printed.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
@@ -32,6 +34,10 @@ const OPEN_WITHIN: Duration = Duration::from_secs(10);
 fn options() -> Options {
     // Small, so that compactions are killed too.
     Options::default().with_compact_min(48 * 1024)
+}
+
+fn without_compaction() -> Options {
+    Options::default().with_compact_min(u64::MAX)
 }
 
 /// What a thread commits as its n-th batch (from 1): always the same.
@@ -77,6 +83,10 @@ fn child() {
     assert_eq!(opened.damage, None);
     let store = opened.store;
     say("ready");
+    if std::env::var_os(COMPACT).is_some() {
+        store.compact().expect("compacted");
+        say("compacted");
+    }
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let store = &store;
@@ -172,10 +182,29 @@ impl Bench {
         command
     }
 
+    /// Commits so many batches for each thread, here, and never compacts.
+    fn garbage(&self, batches: u64) {
+        let opened = DiskStore::open(&self.data(), without_compaction()).expect("opens");
+        for thread in 0..THREADS {
+            for number in 1..=batches {
+                let ops = batch(thread, number);
+                opened.store.commit(Batch { ops }).expect("committed");
+            }
+        }
+    }
+
     /// Opens the store and compares it with what was acknowledged.
     fn check(&mut self, acknowledged: &[u64; THREADS as usize]) -> Result<Checked, String> {
+        self.check_with(acknowledged, options())
+    }
+
+    fn check_with(
+        &mut self,
+        acknowledged: &[u64; THREADS as usize],
+        options: Options,
+    ) -> Result<Checked, String> {
         let began = Instant::now();
-        let opened = DiskStore::open(&self.data(), options()).map_err(|error| error.to_string())?;
+        let opened = DiskStore::open(&self.data(), options).map_err(|error| error.to_string())?;
         let took = began.elapsed();
         if let Some(damage) = opened.damage {
             return Err(format!("damaged: {damage}"));
@@ -228,19 +257,22 @@ struct Checked {
     unacknowledged: u64,
 }
 
-/// Listens until the child is dead; kills it after so many acknowledgements and a moment.
+/// Listens until the child is dead; kills it after so many acknowledgements and a moment. Returns
+/// whether it said that it had compacted.
 fn listen(
     mut child: Child,
     kill: Option<(u32, Duration)>,
     acknowledged: &mut [u64; THREADS as usize],
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let mut heard = 0;
+    let mut compacted = false;
     let mut due = kill;
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     for line in lines.map_while(Result::ok) {
         let mut words = line.split(' ');
         match words.next() {
             Some("ready") => {}
+            Some("compacted") => compacted = true,
             Some("ack") => {
                 let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
                 let (Some(thread), Some(number)) = (number(), number()) else {
@@ -259,7 +291,7 @@ fn listen(
     }
     let output = child.wait_with_output().expect("it is ours");
     if output.status.signal() == Some(9) {
-        return Ok(());
+        return Ok(compacted);
     }
     Err(format!(
         "the child ended by itself: {}",
@@ -366,6 +398,43 @@ fn a_power_cut_loses_nothing_acknowledged() {
     }
     totals.print("power cut", cuts);
     assert!(totals.acknowledged >= cuts, "the children did work");
+}
+
+/// The same around a compaction: the power goes after each single change that it makes, and a few
+/// changes later, when the next batches have been acknowledged.
+#[test]
+fn a_power_cut_at_each_step_of_a_compaction_loses_nothing() {
+    let mut rng = rng();
+    let (_library, shim) = shim();
+    let mut totals = Totals::default();
+    let (mut steps, mut cuts) = (0, 0);
+    let mut behind = 0;
+    while behind < 12 {
+        steps += 1;
+        let mut compacted = false;
+        for _ in 0..3 {
+            cuts += 1;
+            let mut bench = Bench::new();
+            let mut acknowledged = [20; THREADS as usize];
+            bench.garbage(20);
+            let ready = bench.check_with(&acknowledged, without_compaction());
+            ready.unwrap_or_else(|lost| panic!("before step {steps}: {lost}"));
+            let mut child = bench.doomed(&shim, steps, rng.next_u64(), false);
+            let child = child.env(COMPACT, "1").spawn().expect("a child");
+            compacted |= listen(child, None, &mut acknowledged).expect("the power is cut");
+            let before = bench.applied.iter().sum();
+            let checked = bench.check(&acknowledged);
+            let checked = checked.unwrap_or_else(|lost| panic!("step {steps}: {lost}"));
+            totals.add(&checked, before, &bench);
+        }
+        behind += u32::from(compacted);
+    }
+    totals.print("power cut around a compaction", cuts);
+    assert!(
+        steps > 20,
+        "a compaction takes more than {} changes",
+        steps - 12
+    );
 }
 
 /// The control: when syncs do nothing, the same test must find losses. Otherwise it tests nothing.

@@ -44,6 +44,9 @@ const LISTENERS_SETTLE: Duration = Duration::from_millis(30);
 /// An old transport key's network drains for so long.
 const DRAIN_FOR: Duration = Duration::from_secs(600);
 
+/// Makes the network of a transport key.
+pub(super) type MakeNet<N> = Box<dyn Fn(&TransportKey) -> Result<N, String> + Send>;
+
 /// Everything the loop owns.
 pub(super) struct Driver<N, L> {
     pub(super) config: NodeConfig,
@@ -55,7 +58,7 @@ pub(super) struct Driver<N, L> {
     pub(super) home: Home,
     pub(super) key: TransportKey,
     pub(super) nets: Nets<N>,
-    pub(super) make_net: Box<dyn Fn(&TransportKey) -> Result<N, String> + Send>,
+    pub(super) make_net: MakeNet<N>,
     pub(super) source_of: Box<dyn Fn(std::net::SocketAddr) -> Source + Send>,
     pub(super) lan: Option<L>,
     pub(super) lan_state: Result<(), String>,

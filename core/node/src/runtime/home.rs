@@ -114,6 +114,9 @@ fn seed(bytes: &[u8]) -> Result<[u8; 32], ApiError> {
     bytes.try_into().map_err(|_| damaged())
 }
 
+/// Takes a pair of a table in; `None` when it is not this program's.
+type Take<'a> = dyn FnMut(&[u8], &[u8]) -> Option<()> + 'a;
+
 /// Everything that the engine is restored from.
 pub(super) fn stored(store: &dyn Store) -> Result<Stored, ApiError> {
     let mut stored = Stored {
@@ -121,7 +124,7 @@ pub(super) fn stored(store: &dyn Store) -> Result<Stored, ApiError> {
         ..Stored::default()
     };
     let mut foreign = false;
-    let mut scan = |table, take: &mut dyn FnMut(&[u8], &[u8]) -> Option<()>| {
+    let mut scan = |table, take: &mut Take<'_>| {
         store
             .scan(table, &mut |key, value| {
                 foreign |= take(key, value).is_none()

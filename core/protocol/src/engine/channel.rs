@@ -28,6 +28,10 @@ pub struct Channel {
     pub(super) receipt_due: Option<Duration>,
     /// When the channel was joined, on the life clock.
     pub(super) joined: Duration,
+    /// Whether carried bundles are still to be tried with its keys.
+    pub(super) searching: bool,
+    /// Whether its record is known to be on the disk.
+    pub(super) stored: bool,
 }
 
 impl Channel {
@@ -42,6 +46,8 @@ impl Channel {
             told_name: None,
             receipt_due: None,
             joined,
+            searching: false,
+            stored: false,
         }
     }
 

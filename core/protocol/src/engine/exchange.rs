@@ -2,13 +2,15 @@
 //! announcements afterwards (decision 9).
 
 use core::time::Duration;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Engine, Tell, link::Link};
+use super::{Engine, Tell, Token, link::Link};
 use crate::{
     id::{ChannelId, ContentId, LinkId},
     link_kind::Role,
     policy::{eager::Candidate, strikes::Strike},
-    reconcile::{Reconciliation, ShortId, Step, frames},
+    reconcile::{Reconciliation, SessionKey, SessionSet, ShortId, Step, frames},
+    shelf::Shelf,
     time::Now,
     wire::v1::{Done, Gone, Have, Want, frame::Body},
 };
@@ -58,7 +60,8 @@ impl Engine {
             return;
         }
         let Some(key) = link.key() else { return };
-        let mut reconciliation = Reconciliation::over(Role::Listener, self.shelf.session_set(key));
+        let mut reconciliation =
+            Reconciliation::over(Role::Listener, snapshot(&self.shelf, &self.arriving, key));
         let steps = reconciliation.start();
         link.index_over(&reconciliation);
         link.reconciliation = Some(reconciliation);
@@ -76,7 +79,8 @@ impl Engine {
             return;
         }
         if link.reconciliation.is_none() {
-            let reconciliation = Reconciliation::over(role, self.shelf.session_set(key));
+            let set = snapshot(&self.shelf, &self.arriving, key);
+            let reconciliation = Reconciliation::over(role, set);
             link.index_over(&reconciliation);
             link.reconciliation = Some(reconciliation);
         }
@@ -201,8 +205,27 @@ impl Engine {
     fn lacked(&mut self, id: LinkId, shorts: &[ShortId]) -> Vec<ShortId> {
         let shorts = shorts.iter().copied();
         shorts
-            .filter(|short| self.resolve(id, *short).is_none())
+            .filter(|short| {
+                let content = self.resolve(id, *short);
+                !content.is_some_and(|content| self.knows(&content))
+            })
             .collect()
+    }
+
+    /// Whether a bundle is here, was, or is on its way to the disk. The indexes of links remember longer.
+    pub(super) fn knows(&self, content: &ContentId) -> bool {
+        self.shelf.held(content) || self.shelf.seen(content) || self.arriving.contains_key(content)
+    }
+
+    /// A bundle came and could not be stored: whoever is known to have it is asked again.
+    pub(super) fn hear_again(&mut self, content: &ContentId) {
+        for (id, link) in &self.links {
+            let Some(key) = link.key() else { continue };
+            let short = key.short(content);
+            if link.has(&short) {
+                self.fetch.heard(*id, [short]);
+            }
+        }
     }
 
     /// The content id behind a short id of a link: of a bundle held, seen, or on its way to the disk.
@@ -316,7 +339,10 @@ impl Engine {
                 }
             }
         }
-        while let Some((link, ids)) = self.fetch.poll(now.boot) {
+        // What cannot be stored is not asked for.
+        while self.store_trouble.is_none()
+            && let Some((link, ids)) = self.fetch.poll(now.boot)
+        {
             for ids in frames::pack_all(&ids) {
                 self.send(link, Body::Want(Want { ids }));
             }
@@ -335,4 +361,16 @@ impl Engine {
             self.counters.count("control_refused");
         }
     }
+}
+
+/// What this node can vouch for: a bundle that is not on the disk yet may still be refused there.
+fn snapshot(
+    shelf: &Shelf,
+    arriving: &BTreeMap<ContentId, Token>,
+    key: SessionKey,
+) -> Arc<SessionSet> {
+    let durable = shelf
+        .ids()
+        .filter(|content| !arriving.contains_key(content));
+    SessionSet::new(key, durable)
 }

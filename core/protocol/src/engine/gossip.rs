@@ -58,6 +58,7 @@ impl Engine {
 
     /// The channels have changed: every link is told anew, and topics follow.
     pub(super) fn announce_membership(&mut self) {
+        self.topics_due = true;
         let ready: Vec<LinkId> = self
             .links
             .iter()

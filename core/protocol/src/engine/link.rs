@@ -324,16 +324,9 @@ impl Engine {
         }
     }
 
-    pub(super) fn loaded(
-        &mut self,
-        id: LinkId,
-        content: ContentId,
-        body: Option<Bytes>,
-        now: Now,
-        rng: &mut impl CryptoRng,
-    ) {
+    pub(super) fn loaded(&mut self, id: LinkId, content: ContentId, body: Option<Bytes>) {
         if id == SELF {
-            self.reopened(content, body, now, rng);
+            self.searched(content, body);
             return;
         }
         let life = self.clock.life();
@@ -358,6 +351,11 @@ impl Engine {
         for id in ids {
             self.refill(id);
             self.drain(id, now);
+            if let Some(link) = self.links.get(&id)
+                && let Some(metrics) = self.scheduler.metrics_mut(id)
+            {
+                metrics.queue_is(link.session.queued_bytes() as u64, now.boot);
+            }
         }
     }
 

@@ -44,6 +44,9 @@ impl Engine {
             return;
         };
         let Some(key) = link.key() else { return };
+        if link.member_of.is_empty() {
+            return;
+        }
         let raised: Vec<_> = self
             .own
             .iter()

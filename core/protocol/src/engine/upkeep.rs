@@ -20,6 +20,9 @@ use crate::{
 /// The life clock is written down so often: what a `kill -9` may make a bundle younger by.
 const CLOCK_SAVED_EVERY: Duration = Duration::from_secs(600);
 
+/// A store that refused a write is asked again so often whether it takes any.
+pub(super) const PROBE_EVERY: Duration = Duration::from_secs(5);
+
 /// Counters by stable word; they only grow.
 #[derive(Debug, Clone, Default)]
 pub struct Counters {
@@ -67,10 +70,13 @@ impl Engine {
         self.expire();
         self.forget_keys();
         self.send_due_receipts(now, rng);
+        self.topics_due = false;
         self.renew_topics(now);
         self.run_dial(now, rng);
         self.drop_quiet_indexes(now);
-        if self.clock_saved + CLOCK_SAVED_EVERY <= now.boot {
+        let probe = self.probe.is_some_and(|at| at <= now.boot);
+        if probe || self.clock_saved + CLOCK_SAVED_EVERY <= now.boot {
+            self.probe = self.probe.map(|_| now.boot + PROBE_EVERY);
             self.save_clock(now);
         }
     }
@@ -97,7 +103,11 @@ impl Engine {
             expiry,
             self.next_receipt(),
             self.have.poll_timeout(),
-            self.fetch.poll_timeout(),
+            self.fetch
+                .poll_timeout()
+                .filter(|_| self.store_trouble.is_none()),
+            self.probe,
+            self.topics_due.then_some(now.boot),
             self.dial.poll_timeout(),
             self.next_topics(now),
             Some(self.clock_saved + CLOCK_SAVED_EVERY),
@@ -145,12 +155,10 @@ impl Engine {
                 });
             }
         }
-        if !ops.is_empty() {
-            self.persist(ops, Pending::Quiet);
-        }
+        self.persist_quietly(ops);
     }
 
-    fn save_clock(&mut self, now: Now) {
+    pub(super) fn save_clock(&mut self, now: Now) {
         self.clock_saved = now.boot;
         let record = self.clock.to_record().encode_to_vec();
         self.persist(vec![StoreOp::PutClock(record)], Pending::Quiet);

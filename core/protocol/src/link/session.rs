@@ -172,7 +172,7 @@ impl Session {
         self.outbox.holds(content)
     }
 
-    /// Bytes of control frames that wait to be polled.
+    /// Bytes of control frames that wait to be polled, those of Summary and Symbols aside.
     #[must_use]
     pub fn control_waiting(&self) -> usize {
         self.outbox.control_waiting()

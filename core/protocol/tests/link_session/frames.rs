@@ -5,13 +5,13 @@ use proptest::prelude::*;
 use prost::Message;
 use sovereign_protocol::{
     link::{
-        CONTROL_QUEUE, Incoming, Offer, SendError, Session, TOLERATED_FRAMES,
+        CONTROL_QUEUE, Incoming, Offer, Output, SendError, Session, TOLERATED_FRAMES,
         frame::{Body, FrameError},
     },
     link_kind::Role,
     wire::v1::{
-        Close, CloseReason, Credit, Done, Gone, Have, Membership, More, Part, Summary, Symbols,
-        Want,
+        Close, CloseReason, Credit, Done, Extension, Gone, Have, Membership, More, Part, Summary,
+        Symbols, Want,
     },
 };
 
@@ -244,4 +244,49 @@ proptest! {
         }
         prop_assert!(side.session.counters().total() <= TOLERATED_FRAMES + 1);
     }
+}
+
+#[test]
+fn the_control_queue_takes_exactly_its_size() {
+    let mut side = ready(false);
+    let filler = |len: usize| {
+        Body::Extension(Extension {
+            data: vec![0; len].into(),
+            ..Extension::default()
+        })
+    };
+    // 1,024 bytes each.
+    for _ in 0..CONTROL_QUEUE / 1_024 {
+        side.session.send(filler(1_018)).unwrap();
+    }
+    assert_eq!(side.session.control_room(), 0);
+    assert_eq!(side.session.queued_bytes(), CONTROL_QUEUE);
+    assert_eq!(
+        side.session.send(Body::Done(Done {})),
+        Err(SendError::Overflow)
+    );
+}
+
+#[test]
+fn what_waits_is_counted_whatever_it_is() {
+    let mut side = ready(false);
+    side.session.send(Body::Done(Done {})).unwrap();
+    let summary = Body::Summary(Summary::default());
+    side.session.send(summary.clone()).unwrap();
+    let control = encoded(Body::Done(Done {})).len() + encoded(summary).len();
+    // Lists have a cap of their own.
+    assert_eq!(side.session.control_waiting(), 2);
+    assert_eq!(side.session.queued_bytes(), control);
+    side.offer(1, 256);
+    side.offer(2, 1_024);
+    side.offer(3, 4_096);
+    assert_eq!(side.session.queued_bytes(), control + 256 + 1_024 + 4_096);
+    for _ in 0..2 {
+        assert!(matches!(side.session.poll(START), Output::Frame(_)));
+    }
+    // Asked for, in the adapter or waiting: it is all still here.
+    assert!(matches!(side.session.poll(START), Output::NeedBody(_)));
+    assert_eq!(side.session.queued_bytes(), control + 256 + 1_024 + 4_096);
+    side.session.sent(control, START);
+    assert_eq!(side.session.queued_bytes(), 256 + 1_024 + 4_096);
 }

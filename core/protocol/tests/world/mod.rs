@@ -224,6 +224,7 @@ impl World {
         victim.life += 1;
         victim.timer = None;
         victim.awaited.clear();
+        victim.joining.clear();
         victim.topics.clear();
         victim.admitted.clear();
         let in_flight = core::mem::take(&mut victim.in_flight);
@@ -432,10 +433,17 @@ impl World {
     }
 
     fn promise(&mut self, node: usize, token: Token, outcome: PersistOutcome) {
-        if let Some(awaited) = self.nodes[node].awaited.remove(&token)
-            && outcome == PersistOutcome::Durable
-        {
+        let awaited = self.nodes[node].awaited.remove(&token);
+        let joined = self.nodes[node].joining.remove(&token);
+        if outcome != PersistOutcome::Durable {
+            return;
+        }
+        if let Some(awaited) = awaited {
             self.ledger.promised(node, awaited);
+        }
+        if let Some(channel) = joined {
+            let members = self.ledger.members.entry(channel).or_default();
+            members.insert(node);
         }
     }
 

@@ -151,6 +151,7 @@ pub struct Node {
     /// Batches on their way to the disk, in order, with the time at which each is there.
     pub in_flight: VecDeque<(Duration, Token, Vec<StoreOp>)>,
     pub awaited: BTreeMap<Token, Awaited>,
+    pub joining: BTreeMap<Token, ChannelId>,
     /// No batch becomes durable: there is no room.
     pub full: bool,
     /// Events of an earlier life are void.
@@ -179,6 +180,7 @@ impl Node {
             tables: Tables::default(),
             in_flight: VecDeque::new(),
             awaited: BTreeMap::new(),
+            joining: BTreeMap::new(),
             full: false,
             life: 0,
             boot_id: [1; 16],

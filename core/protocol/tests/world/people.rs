@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prost::Message as _;
 use sovereign_protocol::{
-    engine::{OwnState, SendError, StoreOp},
+    engine::{ChannelError, OwnState, SendError, StoreOp},
     id::{ChannelId, MessageId},
     wire::local,
 };
@@ -48,6 +48,17 @@ impl World {
         self.after(newcomer);
     }
 
+    /// Joins a public channel; the ledger counts on the newcomer once that is durable.
+    pub fn try_join(&mut self, newcomer: usize, name: &str) -> Result<(), ChannelError> {
+        let at = self.nodes[newcomer].at(self.now);
+        let node = &mut self.nodes[newcomer];
+        let engine = node.engine.as_mut().expect("running");
+        let (channel, token) = engine.join_channel(name, at)?;
+        node.joining.insert(token, channel);
+        self.after(newcomer);
+        Ok(())
+    }
+
     /// Writes a text; the ledger has it as promised once it is durable.
     pub fn try_say(
         &mut self,
@@ -73,7 +84,8 @@ impl World {
     }
 
     pub fn say(&mut self, node: usize, channel: ChannelId, text: &str) -> MessageId {
-        self.try_say(node, channel, text).expect("it can be written")
+        self.try_say(node, channel, text)
+            .expect("it can be written")
     }
 
     /// MSG-2: an own message's counter is one more than the greatest of its parents'.
@@ -93,7 +105,9 @@ impl World {
         let log = author.engine().channel(&channel).expect("joined").log();
         let lamports = record.parents.iter().map(|parent| {
             let known = log.ids().find(|id| id.0[..16] == parent[..]);
-            let known = known.and_then(|id| log.get(&id)).expect("own parents are here");
+            let known = known
+                .and_then(|id| log.get(&id))
+                .expect("own parents are here");
             known.lamport
         });
         assert_eq!(record.lamport, 1 + lamports.max().unwrap_or(0));

@@ -47,6 +47,19 @@ impl DiskStore {
         Ok(wipe::wipe(&Files::default(), dir)?)
     }
 
+    /// Gives garbage back to the disk now, whether it is worth it or not. The store does this by
+    /// itself when more than half of it is garbage.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] and the others; the store then stays as it is.
+    pub fn compact(&self) -> Result<(), StoreError> {
+        let mut compaction = lock(&self.compaction);
+        if let Some(running) = compaction.take() {
+            let _ = running.join();
+        }
+        rewrite::compact(&self.inner)
+    }
+
     pub(super) fn new(inner: Inner) -> Self {
         Self {
             inner: Arc::new(inner),
@@ -59,7 +72,9 @@ impl DiskStore {
         if !self.inner.compaction_due() {
             return;
         }
-        let mut compaction = lock(&self.compaction);
+        let Ok(mut compaction) = self.compaction.try_lock() else {
+            return;
+        };
         if compaction
             .as_ref()
             .is_some_and(|running| !running.is_finished())
@@ -88,12 +103,6 @@ impl DiskStore {
         if let Some(running) = lock(&self.compaction).take() {
             running.join().expect("compaction does not panic");
         }
-    }
-
-    /// Compacts whether it is due or not.
-    pub(super) fn compact_now(&self) -> Result<(), StoreError> {
-        self.wait_for_compaction();
-        rewrite::compact(&self.inner)
     }
 
     /// Callers of `commit` who wait for a flush to begin.

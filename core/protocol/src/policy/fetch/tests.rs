@@ -90,7 +90,11 @@ fn a_stalled_link_gives_way_at_once_and_is_forgiven_when_it_brings_something() {
     let mut fetch = Fetch::default();
     fetch.heard(A, ids(0..90));
     assert_eq!(fetch.poll(s(0)), Some((A, ids(0..16))));
-    assert_eq!(fetch.poll(STALL).map(|(link, _)| link), Some(A), "nobody else");
+    assert_eq!(
+        fetch.poll(STALL).map(|(link, _)| link),
+        Some(A),
+        "nobody else"
+    );
     fetch.heard(B, ids(100..200));
     assert_eq!(fetch.poll(STALL), Some((B, ids(100..116))));
     brought(&mut fetch, B, 100..101, STALL);

@@ -89,7 +89,7 @@ fn child() {
             DiskStore::open(dir, options)
                 .unwrap()
                 .store
-                .compact_now()
+                .compact()
                 .unwrap();
         }
         "create" => drop(

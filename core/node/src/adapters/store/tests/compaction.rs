@@ -127,7 +127,7 @@ fn a_compaction_may_fail_at_every_step() {
         let store = DiskStore::open(dir.path(), options).unwrap().store;
         let before = journal_len(dir.path());
         armed.store(true, Ordering::SeqCst);
-        let result = store.compact_now();
+        let result = store.compact();
         armed.store(false, Ordering::SeqCst);
         assert_eq!(contents(&store), model, "step {nth}");
         let mut after = model.clone();

@@ -63,7 +63,7 @@ proptest! {
                     apply(&mut model, &ops);
                     open.commit(Batch { ops }).unwrap();
                 }
-                Act::Compact => open.compact_now().unwrap(),
+                Act::Compact => open.compact().unwrap(),
                 Act::Stop => drop(store.take()),
                 Act::Crash => {
                     open.wait_for_compaction();
