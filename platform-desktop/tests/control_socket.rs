@@ -1,6 +1,6 @@
 //! The control socket under bad input: bounded lines, connections, time and memory (decisions 19, 20).
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! OPS-2: no secret, key or message text is logged, at any level.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

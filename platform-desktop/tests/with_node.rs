@@ -1,6 +1,6 @@
 //! The program with a real node behind it that needs no network: one loopback listener, no mDNS.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
