@@ -1,5 +1,7 @@
 //! The program with a real node behind it that needs no network: one loopback listener, no mDNS.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{

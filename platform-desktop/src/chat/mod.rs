@@ -153,11 +153,15 @@ async fn live(
     });
     session.open(status).await;
     prompt.read(session.prompt(), session.words());
+    let mut ended_by_others = false;
     loop {
         let due = session.due();
         tokio::select! {
             () = signals.next() => break,
-            () = node.stopped() => break,
+            () = node.stopped() => {
+                ended_by_others = true;
+                break;
+            }
             event = events.next() => match event {
                 Some(event) => session.event(&event),
                 None => break,
@@ -176,6 +180,9 @@ async fn live(
     }
     surface.sink.set_prompt(None);
     prompt.finish();
+    if ended_by_others {
+        surface.output.lines("The node has ended.")?;
+    }
     session.close().await;
     Ok(end(node, signals).await)
 }
