@@ -239,6 +239,8 @@ fn failures_back_off_and_end_in_oblivion() {
 fn a_dial_without_an_answer_counts_as_failed() {
     let mut node = Node::new();
     node.sight(T, 101);
+    // Other events do not move the end of its time.
+    node.at(T + S, Event::Timer);
     let (at, dialled) = node.next();
     assert_eq!((at, dialled), (T + DIAL_TIMEOUT, NONE));
     let (again, dialled) = node.next();
