@@ -137,7 +137,7 @@ def leave_and_return(nodes):
     anna.start()
     at = anna.message(text)
     if at:
-        figure(f"{MODE}: back after Ctrl-C, what was said meanwhile arrives after", at - anna.began, "s")
+        figure(f"{MODE}: back after Ctrl-C, what was said meanwhile arrives after", at - anna.began, "s", 2)
     check(anna.cli("id", "show")["identity"] == who, f"{MODE}: identity is still there")
     check(anna.texts(CHANNEL) == before + [text], f"{MODE}: history is still there, in order, once")
 

@@ -203,6 +203,18 @@ async fn plain(
             listen,
         },
     });
+    if status.store.read_only {
+        writer.send(Event {
+            at: sovereign_node::text::rfc3339_now(),
+            kind: EventKind::Warning {
+                kind: "read_only".to_owned(),
+                message:
+                    "the store is damaged and open read-only: export what you need, then restore a \
+                          backup into an empty directory"
+                        .to_owned(),
+            },
+        });
+    }
     early.into_iter().for_each(|event| writer.send(event));
     loop {
         tokio::select! {
