@@ -57,6 +57,20 @@ impl World {
         }
     }
 
+    /// Breaks a link so that one end does not find out.
+    pub fn cut_unseen(&mut self, wire: u64, by: usize) {
+        let gone = self.wires.remove(&wire).expect("a wire that is there");
+        self.past.add(&gone.traffic());
+        for end in gone.ends {
+            if let End::Node(node, link) = end
+                && node != by
+            {
+                let life = self.nodes[node].life;
+                self.schedule(ms(0), Event::Down { node, life, link });
+            }
+        }
+    }
+
     pub fn cut_all(&mut self) {
         let all: Vec<u64> = self.wires.keys().copied().collect();
         for wire in all {
