@@ -2,11 +2,15 @@
 //! announcements afterwards (decision 9).
 
 use core::time::Duration;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Engine, Tell, Token, link::Link};
 use crate::{
     id::{ChannelId, ContentId, LinkId},
+    link::PROVEN_AFTER,
     link_kind::Role,
     policy::{eager::Candidate, strikes::Strike},
     reconcile::{Reconciliation, SessionKey, SessionSet, ShortId, Step, frames},
@@ -42,10 +46,31 @@ impl Engine {
 
     /// A stand-by link takes over from a lost one.
     pub(super) fn take_over(&mut self, id: LinkId, lost: &Link) {
-        if let Some(link) = self.links.get_mut(&id) {
-            let unfinished = lost.session.unfinished_bundles().into_iter();
-            for content in unfinished.chain(lost.owed.iter()) {
-                link.owed.push(content, None);
+        let life = self.clock.life();
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let Some(key) = link.key() else { return };
+        for content in lost.session.unfinished_bundles() {
+            link.owed.push(content, None);
+        }
+        for content in lost.owed.iter() {
+            link.owed.push(content, None);
+        }
+        if link.reconciling() {
+            // It will not be compared again: what the lost link was told while it was dead is announced.
+            let waited = lost.announce.iter();
+            let waited = waited.filter_map(|short| lost.index.as_ref()?.resolve(*short));
+            let recent = self.shelf.iter().filter_map(|(content, meta)| {
+                (meta.received + PROVEN_AFTER >= life).then_some(*content)
+            });
+            let news: BTreeSet<ContentId> = waited.chain(recent).collect();
+            for content in news {
+                let short = key.short(&content);
+                let durable = !self.arriving.contains_key(&content);
+                if durable && !link.has(&short) && !link.owes(&content) {
+                    link.announce.push_back(short);
+                }
             }
         }
         // A stand-by link that never reconciled does it now: nothing that was lost on the way stays lost.
