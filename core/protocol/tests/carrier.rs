@@ -1,6 +1,10 @@
 //! Carriers, receipts, channels joined late and left, stores that fill up (MSG-5, MSG-7, MSG-12; hardening #8
 //! and #9).
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that prints its figures"
+)]
 
 mod world;
 
@@ -60,6 +64,78 @@ fn a_member_at_the_other_end_delivers_at_once() {
     world.crash(0);
     world.restart(0, true);
     assert_eq!(world.state(0, &text), Some(OwnState::Delivered));
+}
+
+#[test]
+fn members_that_meet_over_a_slow_link_need_no_receipts() {
+    // Membership is proved when both hold the same; then everything is acknowledged at once.
+    let mut world = World::new(21);
+    let nodes = world.add_many(2);
+    let channel = world.channel("#valley", &nodes);
+    let texts: Vec<_> = (0..10)
+        .map(|n| world.say(n % 2, channel, &format!("text {n}")))
+        .collect();
+    world.run(s(1));
+    world.connect(0, 1, Profile::RADIO);
+    let last = *texts.last().unwrap();
+    let took = world.until_delivered(1, &last, s(5)).unwrap();
+    assert!(took <= s(1), "{took:?}");
+    world.run(s(1));
+    for (n, text) in texts.iter().enumerate() {
+        assert_eq!(world.state(n % 2, text), Some(OwnState::Delivered));
+    }
+    world.run(s(60));
+    assert_eq!(world.nodes[0].engine().shelf().stats().bundles, 10);
+}
+
+#[test]
+fn an_acknowledgement_lost_with_its_link_comes_over_the_next_one() {
+    let mut world = World::new(22);
+    let nodes = world.add_many(2);
+    let channel = world.channel("#valley", &nodes);
+    let first = world.connect(0, 1, Profile::NARROW);
+    world.run(s(1));
+    let text = world.say(0, channel, "hello");
+    let here = |world: &World| world.nodes[1].tables.messages.contains_key(&text);
+    world.run_until(s(1), here).unwrap();
+    // It is on node 1's disk, and its acknowledgement on the way.
+    world.cut(first);
+    world.run(s(30));
+    assert_eq!(world.state(0, &text), Some(OwnState::Sent));
+    let second = world.connect(0, 1, Profile::NARROW);
+    world.run(s(1));
+    assert_eq!(world.state(0, &text), Some(OwnState::Delivered));
+    assert_eq!(world.wires[&second].traffic().bodies, 0);
+    world.run(s(60));
+    assert_eq!(world.nodes[0].engine().shelf().stats().bundles, 1);
+}
+
+#[test]
+fn what_gossip_brought_first_is_acknowledged_to_its_author_all_the_same() {
+    let mut world = World::new(23);
+    let setup = Setup {
+        gossip: true,
+        ..Setup::default()
+    };
+    let nodes: Vec<usize> = (0..6).map(|_| world.add(setup.clone())).collect();
+    let channel = world.channel("#valley", &nodes);
+    world.mesh(
+        &nodes,
+        Profile {
+            latency: ms(20),
+            ..Profile::LAN
+        },
+    );
+    world.run(s(1));
+    let text = world.say(0, channel, "hello");
+    let took = world.until_delivered(0, &text, s(2)).unwrap();
+    assert!(took <= ms(100), "{took:?}");
+    assert!(world.is_settled());
+    // One of those that do not know who was told may write a receipt; those who hear it keep silent.
+    world.run(s(60));
+    let bundles = world.nodes[0].engine().shelf().stats().bundles;
+    println!("a text by gossip to 5 members: {} receipts", bundles - 1);
+    assert!(bundles <= 3, "{bundles}");
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! Wrong clocks over weeks (hardening #4; §4.3, §6): a private channel's ratchet locks nobody out and forgets no key
 //! early, bundles expire by the time they were carried, whatever the wall clocks say.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that prints its figures"
+)]
 
 mod world;
 

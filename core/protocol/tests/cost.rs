@@ -1,6 +1,10 @@
 //! What crosses a link (must-show g and h; decisions 4 and 9): bytes, frames, round trips and copies, in exact
 //! figures of virtual links.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that prints its figures"
+)]
 
 mod world;
 

@@ -1,6 +1,10 @@
 //! One history everywhere (MSG-6; hardening #4 and #10): a host cut off, partitions by the hundred, wrong
 //! clocks.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that prints its figures"
+)]
 
 mod world;
 
@@ -34,6 +38,33 @@ fn two_nodes_that_meet_have_one_history() {
     world.run(ms(50));
     world.assert_settled();
     assert_eq!(world.nodes[1].history(channel).len(), 11);
+}
+
+#[test]
+fn a_lost_link_that_one_end_still_believes_in_does_not_keep_the_peer_out() {
+    for seed in 0..16 {
+        let mut world = World::new(50 + seed);
+        let nodes = world.add_many(2);
+        let channel = world.channel("#valley", &nodes);
+        let (old, new) = [
+            ((0, 1), (0, 1)),
+            ((1, 0), (0, 1)),
+            ((0, 1), (1, 0)),
+            ((1, 0), (1, 0)),
+        ][seed as usize % 4];
+        let first = world.connect(old.0, old.1, Profile::LAN);
+        world.run(s(10));
+        // Whoever dials anew knows.
+        world.cut_unseen(first, new.1);
+        world.run(ms(10));
+        world.say(0, channel, "meanwhile");
+        world.connect(new.0, new.1, Profile::LAN);
+        let took = world.run_until(s(2), World::is_settled);
+        assert!(took.is_some(), "seed {seed}");
+        world.say(1, channel, "afterwards");
+        assert!(world.run_until(s(2), World::is_settled).is_some());
+        assert_eq!(world.wires.len(), 1);
+    }
 }
 
 /// Nodes 0 to 4 talk; node 4 is cut off for 500 messages, its own among them, then linked again.
@@ -97,7 +128,7 @@ fn rounds() -> usize {
     std::env::var("SOVEREIGN_PARTITIONS")
         .ok()
         .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(25)
+        .unwrap_or(50)
 }
 
 #[test]

@@ -224,8 +224,7 @@ impl Engine {
         let composed = self.compose(id, Kind::Text, payload, Some(body), now, rng)?;
         if let Some(channel) = self.channels.get_mut(&id) {
             channel.told_name = Some(name);
-            // Whoever writes has acknowledged by it.
-            channel.receipt_due = None;
+            channel.no_receipt();
         }
         Ok(composed)
     }

@@ -157,6 +157,7 @@ impl Engine {
             link.reconciliation = None;
             let peer = link.ends.peer;
             self.tell(Tell::Synced(peer));
+            self.acknowledge_backlog(id);
         }
     }
 

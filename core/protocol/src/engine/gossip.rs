@@ -26,6 +26,7 @@ impl Engine {
             link.tags = tags.into_iter().collect();
         }
         self.match_members(id);
+        self.acknowledge_backlog(id);
     }
 
     fn match_members(&mut self, id: LinkId) {

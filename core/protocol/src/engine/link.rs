@@ -31,6 +31,9 @@ pub(super) const SELF: LinkId = LinkId(0);
 /// a repeated announcement at worst.
 const MAX_THEIRS: usize = 4_096;
 
+/// Links of one peer and medium that became ready so far apart are no simultaneous dials: the later one stays.
+const OUTLIVED: Duration = Duration::from_secs(10);
+
 /// Who is at the ends of a link.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ends {
@@ -69,6 +72,10 @@ pub(super) struct Link {
     pub(super) done_sent: bool,
     pub(super) done_received: bool,
     pub(super) synced: bool,
+    /// The other end has not been told yet which messages had come before, if it is a member.
+    pub(super) backlog_due: bool,
+    /// Until then: what it was told of.
+    pub(super) acknowledged: BTreeSet<ContentId>,
     pub(super) rtt_ms: Option<u32>,
     pub(super) heard: Duration,
 }
@@ -78,6 +85,8 @@ pub(super) struct Link {
 pub(super) struct Ready {
     pub(super) session: [u8; 32],
     pub(super) key: SessionKey,
+    /// Since when, on the boot clock.
+    pub(super) since: Duration,
 }
 
 impl Link {
@@ -178,6 +187,8 @@ impl Engine {
             done_sent: false,
             done_received: false,
             synced: false,
+            backlog_due: true,
+            acknowledged: BTreeSet::new(),
             rtt_ms: None,
             heard: now.boot,
         };
@@ -315,14 +326,37 @@ impl Engine {
         link.ready = Some(Ready {
             session,
             key: SessionKey::new(&session),
+            since: now.boot,
         });
         self.peer_ready(&ends);
+        for outlived in self.outlived_by(id, now) {
+            self.close(outlived, CloseReason::Duplicate, now, rng);
+        }
         for duplicate in self.scheduler.ready(id, session, now.boot) {
             self.close(duplicate, CloseReason::Duplicate, now, rng);
         }
         if self.links.contains_key(&id) {
             self.open_exchange(id);
         }
+    }
+
+    /// Nobody dials a peer it has a link to: one that has stood for long is lost at the other end, and may not
+    /// outrank the new one here until that is found out.
+    fn outlived_by(&self, id: LinkId, now: Now) -> Vec<LinkId> {
+        let Some(new) = self.links.get(&id) else {
+            return Vec::new();
+        };
+        let stood = |link: &Link| {
+            link.ready
+                .is_some_and(|ready| ready.since + OUTLIVED <= now.boot)
+        };
+        let rivals = self.links.iter().filter(|(other, link)| {
+            **other != id
+                && link.peer_key == new.peer_key
+                && link.ends.medium == new.ends.medium
+                && stood(link)
+        });
+        rivals.map(|(other, _)| *other).collect()
     }
 
     pub(super) fn sent(&mut self, id: LinkId, bytes: usize, now: Now) {

@@ -1,6 +1,6 @@
 //! Bundles that wait for a place in a session's queue: each once, however often it is asked for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 use crate::{id::ContentId, reconcile::ShortId};
 
@@ -15,24 +15,31 @@ pub(super) struct Owed {
 impl Owed {
     /// After the others. What is owed already keeps its place; a Want is noted in any case.
     pub(super) fn push(&mut self, content: ContentId, wanted: Option<ShortId>) {
-        let mut fresh = false;
-        let entry = self.wanted.entry(content).or_insert_with(|| {
-            fresh = true;
-            None
-        });
-        *entry = entry.or(wanted);
-        if fresh {
+        if self.note(content, wanted) {
             self.order.push_back(content);
         }
     }
 
-    /// Before the others.
+    /// Before the others, unless it is owed already.
     pub(super) fn push_first(&mut self, content: ContentId, wanted: Option<ShortId>) {
-        if !self.contains(&content) {
+        if self.note(content, wanted) {
             self.order.push_front(content);
         }
-        let entry = self.wanted.entry(content).or_default();
-        *entry = entry.or(wanted);
+    }
+
+    /// Whether it is owed from now on.
+    fn note(&mut self, content: ContentId, wanted: Option<ShortId>) -> bool {
+        match self.wanted.entry(content) {
+            Entry::Occupied(mut known) => {
+                let asked = known.get().or(wanted);
+                known.insert(asked);
+                false
+            }
+            Entry::Vacant(place) => {
+                place.insert(wanted);
+                true
+            }
+        }
     }
 
     pub(super) fn pop(&mut self) -> Option<(ContentId, Option<ShortId>)> {

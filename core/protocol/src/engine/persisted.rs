@@ -167,11 +167,9 @@ impl Engine {
         }
         self.apply(id, change);
         if by_other && envelope.kind != Kind::Receipt {
-            let direct = link.is_some_and(|link| self.is_member(link, &id));
-            if direct {
-                self.acknowledge(link, content);
-            } else {
-                self.schedule_receipt(id, now, rng);
+            match link.filter(|link| self.is_member(*link, &id)) {
+                Some(member) => self.acknowledge(member, content),
+                None => self.schedule_receipt(id, envelope.id, link, now, rng),
             }
         }
     }

@@ -111,6 +111,9 @@ impl Engine {
         if !matches!(taken, Taken::New(_)) {
             self.settle(origin, size, Judgement::Ignore);
         }
+        if let (Taken::Known, Some(link)) = (taken, link) {
+            self.acknowledge_again(link, bundle.content_id());
+        }
         taken
     }
 
