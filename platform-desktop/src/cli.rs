@@ -15,7 +15,7 @@ All other commands ask the node that runs on the same data directory.
 
 Examples:
   sovereign                                  start, and talk to whoever is near in #nearby
-  sovereign --data /tmp/bob --name Bob       a second node on the same machine
+  sovereign --data ./bob --name Bob          a second node on the same machine
   sovereign send '#nearby' 'Anyone there?'   write through the running node
   sovereign peers --watch                    who is near, live
   sovereign channel create family            a private channel; prints its invitation link
@@ -64,6 +64,7 @@ pub(crate) struct Global {
 
 /// Flags of `node`. `config` takes them too, and shows what they would do.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options of a node")]
 pub(crate) struct NodeArgs {
     /// Display name; on a terminal it is asked for once, at the first start
     #[arg(long, value_name = "NAME")]
@@ -132,7 +133,7 @@ pub(crate) enum Action {
     #[command(after_long_help = "\
 Examples:
   sovereign node
-  sovereign node --data /tmp/bob --name Bob --no-mdns --listen /ip4/127.0.0.1/tcp/4001
+  sovereign node --data ./bob --name Bob --no-mdns --listen /ip4/127.0.0.1/tcp/4001
   sovereign node --json </dev/null | jq -r 'select(.type == \"message\") | .message.text'
 
 SIGINT and SIGTERM end it cleanly; a second one ends it at once.")]

@@ -1,5 +1,7 @@
 //! The control socket under bad input: bounded lines, connections, time and memory (decisions 19, 20).
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{

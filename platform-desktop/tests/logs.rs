@@ -1,5 +1,7 @@
 //! OPS-2: no secret, key or message text is logged, at any level.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{

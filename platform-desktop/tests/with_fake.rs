@@ -1,5 +1,7 @@
 //! The program in front of a fake node: JSON keys and exit codes of cli.md, and what reaches a terminal.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{
@@ -103,9 +105,12 @@ fn arguments_reach_the_node() {
         since: Some("abcd".into()),
     };
     assert_eq!(served.asked(), history);
-    run_on(data.path(), &["export", "/tmp/x", "--channel", "#a"]);
+    run_on(
+        data.path(),
+        &["export", "/nonexistent/x", "--channel", "#a"],
+    );
     let export = Command::Export {
-        path: "/tmp/x".into(),
+        path: "/nonexistent/x".into(),
         channel: Some("#a".into()),
     };
     assert_eq!(served.asked(), export);

@@ -1,5 +1,7 @@
 //! The program with a real node behind it that needs no network: one loopback listener, no mDNS.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{
@@ -203,4 +205,45 @@ fn an_error_of_the_configuration_leaves_no_directory() {
     let run = run_on(&data, &["node", "--json", "--listen", "nonsense"]);
     assert_eq!((run.code, run.error_kind().as_str()), (2, "invalid"));
     assert!(!data.exists());
+}
+
+#[test]
+fn a_damaged_store_is_opened_read_only_and_says_so() {
+    let data = tempfile::tempdir().unwrap();
+    let node = Running::start(data.path(), &[]);
+    let mut sent = Vec::new();
+    for number in 0..8 {
+        let text = format!("line {number}");
+        sent.push(json(data.path(), &["send", "#nearby", &text])["id"].clone());
+    }
+    node.signal(Signal::TERM);
+    assert_eq!(node.end().0, Some(0));
+    let journal = data.path().join("journal");
+    let mut bytes = fs::read(&journal).unwrap();
+    let middle = bytes.len() * 3 / 5;
+    bytes[middle] ^= 0x10;
+    fs::write(&journal, &bytes).unwrap();
+
+    let mut node = Running::start(data.path(), &[]);
+    let warning = node.event();
+    assert_eq!(
+        (&warning["type"], &warning["kind"]),
+        (&json!("warning"), &json!("read_only"))
+    );
+    assert_eq!(json(data.path(), &["status"])["store"]["read_only"], true);
+    let left = json(data.path(), &["history", "#nearby"]);
+    let left = left.as_array().unwrap();
+    assert!(!left.is_empty() && left.len() < sent.len(), "{left:?}");
+    let refused = run_on(data.path(), &["send", "#nearby", "no", "--json"]);
+    assert_eq!(
+        (refused.code, refused.error_kind().as_str()),
+        (1, "read_only")
+    );
+    node.signal(Signal::TERM);
+    assert_eq!(node.end().0, Some(0));
+    assert_eq!(
+        fs::read(&journal).unwrap(),
+        bytes,
+        "nothing was written to it"
+    );
 }

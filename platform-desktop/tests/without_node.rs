@@ -1,5 +1,7 @@
 //! The program where no node runs: exit codes, usage, configuration, restore, wipe.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
@@ -136,7 +138,7 @@ fn config_shows_every_value_and_its_origin() {
     assert_eq!(keys(&config["store.cap_mib"]), every);
     let people = run(["config", "--data", "/d"]);
     assert!(
-        people.out.contains("store.cap_mib   64 MiB"),
+        people.out.contains("store.cap_mib   64 MiB  (default)"),
         "{}",
         people.out
     );

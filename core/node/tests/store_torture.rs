@@ -203,9 +203,9 @@ impl Bench {
         acknowledged: &[u64; THREADS as usize],
         options: Options,
     ) -> Result<Checked, String> {
-        let began = Instant::now();
+        let (began, before) = (Instant::now(), cpu());
         let opened = DiskStore::open(&self.data(), options).map_err(|error| error.to_string())?;
-        let took = began.elapsed();
+        let (took, cpu) = (began.elapsed(), cpu().saturating_sub(before));
         if let Some(damage) = opened.damage {
             return Err(format!("damaged: {damage}"));
         }
@@ -245,14 +245,22 @@ impl Bench {
         }
         Ok(Checked {
             took,
+            cpu,
             torn: opened.torn,
             unacknowledged,
         })
     }
 }
 
+/// Processor time of this thread: unlike the clock's, it does not depend on the neighbours.
+fn cpu() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
 struct Checked {
     took: Duration,
+    cpu: Duration,
     torn: u64,
     unacknowledged: u64,
 }
@@ -315,6 +323,8 @@ struct Totals {
     unacknowledged: u64,
     torn_rounds: u32,
     worst_open: Duration,
+    worst_cpu: Duration,
+    slow: u32,
 }
 
 impl Totals {
@@ -323,14 +333,21 @@ impl Totals {
         self.unacknowledged += checked.unacknowledged;
         self.torn_rounds += u32::from(checked.torn > 0);
         self.worst_open = self.worst_open.max(checked.took);
+        self.worst_cpu = self.worst_cpu.max(checked.cpu);
+        self.slow += u32::from(checked.took > Duration::from_secs(2));
         assert!(checked.took < OPEN_WITHIN, "opened in {:?}", checked.took);
     }
 
     fn print(&self, what: &str, rounds: u64) {
         println!(
             "{what}: {rounds} rounds, {} batches, 0 acknowledged lost, {} unacknowledged survived whole, \
-             {} rounds with a torn tail, worst open {:?}",
-            self.acknowledged, self.unacknowledged, self.torn_rounds, self.worst_open
+             {} rounds with a torn tail, worst open {:?} ({:?} of processor time), {} above 2 s",
+            self.acknowledged,
+            self.unacknowledged,
+            self.torn_rounds,
+            self.worst_open,
+            self.worst_cpu,
+            self.slow
         );
     }
 }

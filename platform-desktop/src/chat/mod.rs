@@ -153,11 +153,15 @@ async fn live(
     });
     session.open(status).await;
     prompt.read(session.prompt(), session.words());
+    let mut ended_by_others = false;
     loop {
         let due = session.due();
         tokio::select! {
             () = signals.next() => break,
-            () = node.stopped() => break,
+            () = node.stopped() => {
+                ended_by_others = true;
+                break;
+            }
             event = events.next() => match event {
                 Some(event) => session.event(&event),
                 None => break,
@@ -176,6 +180,9 @@ async fn live(
     }
     surface.sink.set_prompt(None);
     prompt.finish();
+    if ended_by_others {
+        surface.output.lines("The node has ended.")?;
+    }
     session.close().await;
     Ok(end(node, signals).await)
 }
@@ -196,6 +203,18 @@ async fn plain(
             listen,
         },
     });
+    if status.store.read_only {
+        writer.send(Event {
+            at: sovereign_node::text::rfc3339_now(),
+            kind: EventKind::Warning {
+                kind: "read_only".to_owned(),
+                message:
+                    "the store is damaged and open read-only: export what you need, then restore a \
+                          backup into an empty directory"
+                        .to_owned(),
+            },
+        });
+    }
     early.into_iter().for_each(|event| writer.send(event));
     loop {
         tokio::select! {

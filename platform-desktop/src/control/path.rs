@@ -224,7 +224,7 @@ mod tests {
         assert!(for_client(&data).is_empty(), "nobody listens yet");
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
-        assert_eq!(for_client(&data), [path.clone()]);
+        assert_eq!(for_client(&data), std::slice::from_ref(&path));
         drop(listener);
         // A directory that others can enter is used by neither side.
         let parent = path.parent().unwrap();

@@ -15,7 +15,7 @@ pub(crate) use status::status;
 pub(crate) use table::Table;
 
 use crate::{
-    config::{KEYS, Settings},
+    config::{KEYS, Origin, Settings},
     output::Paint,
     text,
 };
@@ -135,17 +135,15 @@ pub(crate) fn doctor(checks: &[DoctorCheck], paint: Paint) -> String {
     lines.join("\n")
 }
 
-/// The effective configuration.
+/// The effective configuration: value and origin, and below what the key means and takes.
 #[must_use]
 pub(crate) fn config(settings: &Settings, paint: Paint) -> String {
-    let mut table = Table::new(&["KEY", "VALUE", "FROM", "RANGE", "MEANING"]);
-    table.row([
-        "data".to_owned(),
+    let mut rows = vec![(
+        "data",
         text::line(&settings.data.display().to_string()),
-        settings.data_origin.word().to_owned(),
-        "a directory".to_owned(),
-        "Data directory; owner-only".to_owned(),
-    ]);
+        settings.data_origin,
+        "Data directory; owner-only. SOVEREIGN_DATA".to_owned(),
+    )];
     for key in KEYS {
         let setting = settings.get(key);
         let value = text::line(&setting.value.to_string());
@@ -153,15 +151,26 @@ pub(crate) fn config(settings: &Settings, paint: Paint) -> String {
             crate::config::Value::Number(_) => format!("{value} {}", key.unit),
             _ => value,
         };
-        table.row([
-            key.name.to_owned(),
-            value,
-            setting.origin.word().to_owned(),
-            key.allowed(),
-            key.doc.to_owned(),
-        ]);
+        let meaning = format!("{}. Range: {}. {}", key.doc, key.allowed(), key.variable());
+        rows.push((key.name, value, setting.origin, meaning));
     }
-    table.render(paint)
+    let width = rows.iter().map(|row| row.0.len()).max().unwrap_or(0);
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|(name, value, origin, meaning)| {
+            let from = match origin {
+                Origin::Default => paint.dim("default"),
+                other => paint.yellow(other.word()),
+            };
+            format!(
+                "{}  {}  ({from})\n  {}",
+                paint.bold(&text::pad(name, width)),
+                value,
+                paint.dim(meaning)
+            )
+        })
+        .collect();
+    lines.join("\n")
 }
 
 /// `label  value` lines.

@@ -1,6 +1,6 @@
 //! A fake node behind the real control socket, and the built program in front of it.
 
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code)]
 
 use std::{
     collections::BTreeMap,

@@ -146,7 +146,7 @@ pub enum NetworkEvent {
         token: u64,
         /// Where.
         topic: Topic,
-        /// The bundle.
+        /// Age, lifetime and bundle (docs/protocol.md §7.5).
         data: Bytes,
     },
 }

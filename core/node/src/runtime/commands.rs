@@ -684,6 +684,8 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 messages,
                 bundles: shelf.bundles,
                 carried_bundles: shelf.carried_bundles,
+                // Contacts' and strangers'.
+                carried_bytes: shelf.bytes_by_kind[2..].iter().sum(),
                 bytes: self.store.stats().disk_bytes,
                 read_only: self.read_only.is_some(),
             },

@@ -51,7 +51,7 @@ impl<N: Network> Net<N> {
 pub(super) struct Nets<N> {
     pub(super) current: Net<N>,
     pub(super) draining: Option<Net<N>>,
-    /// Where a link number leads: whether to the draining network, and its number there.
+    /// Where a link number leads: the key of its network, and its number there.
     routes: BTreeMap<LinkId, (TransportId, LinkId)>,
     next_link: u64,
     book: BTreeMap<TransportId, Sighted>,
@@ -170,7 +170,8 @@ impl<N: Network> Nets<N> {
         });
     }
 
-    /// Starts the new key's network; the old one takes no new links and is shut down once drained.
+    /// Starts the new key's network; nothing is dialled from the old one any more, and it is shut down
+    /// once drained.
     pub(super) fn renew(&mut self, fresh: Net<N>) -> Option<Net<N>> {
         let old = core::mem::replace(&mut self.current, fresh);
         self.draining.replace(old)

@@ -186,5 +186,8 @@ async fn open_store(data: &Path) -> Result<(Arc<dyn Store>, Option<String>), Api
             "an interrupted write was cut off; none of it was acknowledged"
         );
     }
+    if let Some(why) = &opened.damage {
+        tracing::warn!(%why, "the store is damaged and open read-only");
+    }
     Ok((Arc::new(opened.store), opened.damage))
 }

@@ -28,12 +28,11 @@ impl Owed {
 
     /// Before the others.
     pub(super) fn push_first(&mut self, content: ContentId, wanted: Option<ShortId>) {
-        if self.wanted.contains_key(&content) {
-            self.push(content, wanted);
-        } else {
-            self.wanted.insert(content, wanted);
+        if !self.contains(&content) {
             self.order.push_front(content);
         }
+        let entry = self.wanted.entry(content).or_default();
+        *entry = entry.or(wanted);
     }
 
     pub(super) fn pop(&mut self) -> Option<(ContentId, Option<ShortId>)> {

@@ -17,7 +17,8 @@ use crate::{
     wire::v1::CloseReason,
 };
 
-/// The life clock is written down so often: what a `kill -9` may make a bundle younger by.
+/// The life clock is written down so often: what a crash may make a bundle younger by, if the machine
+/// reboots with an unset clock.
 const CLOCK_SAVED_EVERY: Duration = Duration::from_secs(600);
 
 /// A store that refused a write is asked again so often whether it takes any.

@@ -73,6 +73,9 @@ mod tests {
         let (by_high, _) = ends(low, high, false);
         assert!(Rank::new(&by_low, [9; 32]) < Rank::new(&by_high, [0; 32]));
         assert!(Rank::new(&by_low, [1; 32]) < Rank::new(&by_low, [2; 32]));
+        // Of one key at both ends nobody is the higher.
+        let (same, _) = ends(low, low, true);
+        assert!(Rank::new(&same, [9; 32]) < Rank::new(&by_high, [0; 32]));
     }
 
     proptest! {

@@ -14,10 +14,10 @@ use crate::{id::LinkId, reconcile::ShortId};
 
 /// Ids asked for and not yet come, on one link, at most: one Want frame's worth.
 pub const WINDOW: usize = 120;
-/// And at first: what is on its way when a link loses its turn may come twice.
+/// And at first, while other links wait: what is on its way when a link loses its turn may come twice.
 pub const FIRST_WINDOW: usize = 16;
 /// Half a window that comes within this time doubles the next one.
-pub const QUICK: Duration = Duration::from_millis(250);
+pub const QUICK: Duration = Duration::from_millis(100);
 /// Half a window that takes longer than this halves the next one.
 pub const SLUGGISH: Duration = Duration::from_secs(1);
 /// A link that brings nothing for so long loses its turn.
@@ -83,11 +83,12 @@ impl Lane {
         true
     }
 
-    fn ask(&mut self, now: Duration) -> Vec<ShortId> {
-        if self.asked * 2 > self.window || self.waiting.is_empty() {
+    fn ask(&mut self, alone: bool, now: Duration) -> Vec<ShortId> {
+        let most = |lane: &Self| if alone { WINDOW } else { lane.window };
+        if self.asked * 2 > most(self) || self.waiting.is_empty() {
             return Vec::new();
         }
-        if self.proven {
+        if self.proven && !alone {
             let took = now.saturating_sub(self.asked_at);
             if took < QUICK {
                 self.window = (self.window * 2).min(WINDOW);
@@ -95,8 +96,9 @@ impl Lane {
                 self.window = (self.window / 2).max(FIRST_WINDOW);
             }
         }
+        let most = most(self);
         let mut ids = Vec::new();
-        while self.asked < self.window {
+        while self.asked < most {
             let Some((_, id)) = self.waiting.pop_first() else {
                 break;
             };
@@ -166,7 +168,8 @@ impl Fetch {
             Some((link, _)) => link,
             None => self.next_turn(now)?,
         };
-        let ids = self.lanes.get_mut(&link)?.ask(now);
+        let alone = !self.others_wait(link);
+        let ids = self.lanes.get_mut(&link)?.ask(alone, now);
         (!ids.is_empty()).then_some((link, ids))
     }
 

@@ -312,16 +312,16 @@ impl World {
                 };
                 self.tell(node, input);
             }
-            Event::Timeout { node, life } if self.lives(node, life) => {
-                if self.nodes[node].timer == Some(self.now) {
-                    self.nodes[node].timer = None;
-                    self.timeouts = match self.timeouts {
-                        (at, count) if at == self.now => (at, count + 1),
-                        _ => (self.now, 1),
-                    };
-                    assert!(self.timeouts.1 < MOST_TIMEOUTS, "node {node} spins");
-                    self.tell(node, Input::Timeout);
-                }
+            Event::Timeout { node, life }
+                if self.lives(node, life) && self.nodes[node].timer == Some(self.now) =>
+            {
+                self.nodes[node].timer = None;
+                self.timeouts = match self.timeouts {
+                    (at, count) if at == self.now => (at, count + 1),
+                    _ => (self.now, 1),
+                };
+                assert!(self.timeouts.1 < MOST_TIMEOUTS, "node {node} spins");
+                self.tell(node, Input::Timeout);
             }
             Event::Gossip { node, life, data } if self.lives(node, life) => {
                 let token = self.next_serial();

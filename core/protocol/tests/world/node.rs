@@ -127,8 +127,10 @@ impl Tables {
         }
     }
 
+    /// A message's text; nothing while it is on its way to the disk.
     pub fn text(&self, message: &MessageId) -> String {
-        let record = local::MessageRecord::decode(self.messages[message].as_slice());
+        let record = self.messages.get(message).map(Vec::as_slice);
+        let record = local::MessageRecord::decode(record.unwrap_or_default());
         record.expect("a record that the engine wrote").body
     }
 }

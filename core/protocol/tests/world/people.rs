@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use prost::Message as _;
+use rand_core::Rng as _;
 use sovereign_protocol::{
     engine::{ChannelError, OwnState, SendError, StoreOp},
     id::{ChannelId, MessageId},
+    message::bundle::Bundle,
+    shelf::Kind,
     wire::local,
 };
 
@@ -57,6 +61,44 @@ impl World {
         node.joining.insert(token, channel);
         self.after(newcomer);
         Ok(())
+    }
+
+    /// Puts bundles of strangers on the shelf of a node, as if it had carried them for an hour, and starts it
+    /// anew.
+    pub fn stock(&mut self, node: usize, bodies: &[Bytes]) {
+        let target = &mut self.nodes[node];
+        target.engine = None;
+        target.life += 1;
+        target.timer = None;
+        target.in_flight.clear();
+        for body in bodies {
+            let content = Bundle::parse(body.clone()).expect("a bundle").content_id();
+            let record = local::ShelfRecord {
+                size: body.len() as u32,
+                age_s: 3_600,
+                lifetime_s: 604_800,
+                received_life_s: 0,
+                source: 77,
+                kind: Kind::Stranger as u32,
+                ..local::ShelfRecord::default()
+            };
+            target.tables.bodies.insert(content, body.clone());
+            target.tables.shelf.insert(content, record.encode_to_vec());
+        }
+        target.start(self.now);
+        self.after(node);
+        self.run(Duration::from_millis(10));
+    }
+
+    /// Bundles that nobody here can open: of 256 bytes.
+    pub fn sealed(&mut self, count: usize) -> Vec<Bytes> {
+        let mut bundle = || {
+            let mut body = vec![0; 256];
+            self.rng.fill_bytes(&mut body);
+            (body[0], body[1]) = (1, 0);
+            Bytes::from(body)
+        };
+        (0..count).map(|_| bundle()).collect()
     }
 
     /// Writes a text; the ledger has it as promised once it is durable.

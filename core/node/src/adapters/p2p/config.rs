@@ -86,7 +86,7 @@ impl Default for Limits {
             established: 256,
             established_incoming: 192,
             per_peer: 4,
-            per_source: 16,
+            per_source: 10,
             resident_bytes: 512 << 20,
         }
     }

@@ -61,7 +61,7 @@ pub(super) fn behaviour() -> Result<Gossipsub, P2pError> {
         .flood_publish(false)
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
-        // The content id is the hash of the bundle.
+        // Age and lifetime are part of it: nobody changes them on the way (docs/protocol.md §7.5).
         .message_id_fn(|message| MessageId::from(Sha256::digest(&message.data).to_vec()))
         .max_transmit_size(MAX_MESSAGE)
         .max_publish_messages(MAX_PER_TRANSMISSION)

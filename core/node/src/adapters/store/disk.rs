@@ -113,16 +113,12 @@ impl DiskStore {
 
 impl Store for DiskStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(generation) = self.inner.generation() else {
-            return Ok(None);
-        };
+        let generation = self.inner.readable()?;
         self.inner.noticing(generation.get(table, key))
     }
 
     fn scan(&self, table: Table, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
-        let Some(generation) = self.inner.generation() else {
-            return Ok(());
-        };
+        let generation = self.inner.readable()?;
         self.inner.noticing(generation.scan(table, visit))
     }
 
@@ -212,16 +208,23 @@ impl Inner {
         ))
     }
 
+    /// What readers read; a store of which nothing can be read says so, it does not look empty.
+    fn readable(&self) -> Result<Arc<Generation>, StoreError> {
+        self.generation().ok_or_else(|| self.damaged())
+    }
+
+    fn damaged(&self) -> StoreError {
+        let what = self.damage.get().cloned();
+        StoreError::Damaged {
+            what: what.unwrap_or_else(|| "nothing can be read".to_owned()),
+        }
+    }
+
     /// The keys, unless the store is read-only.
     pub(super) fn writable(&self) -> Result<&Arc<Keys>, StoreError> {
         match (&self.open, self.damage.get()) {
             (Some(open), None) => Ok(&open.keys),
-            (_, damage) => {
-                let what = damage
-                    .cloned()
-                    .unwrap_or_else(|| "nothing can be read".to_owned());
-                Err(StoreError::Damaged { what })
-            }
+            _ => Err(self.damaged()),
         }
     }
 

@@ -45,6 +45,7 @@ fn links_that_prove_one_key_are_one_peer() {
     assert_ne!(peer, other);
     assert_eq!(scheduler.peer_with(&TransportId([7; 32])), Some(peer));
     assert_eq!(scheduler.peer_of(LinkId(3)), Some(other));
+    assert_eq!(scheduler.metrics(LinkId(3)).map(Metrics::medium), Some(Medium::Lan));
     assert_eq!(
         scheduler.links_of(peer).collect::<Vec<_>>(),
         vec![LinkId(1), LinkId(2)]
@@ -188,6 +189,24 @@ fn the_standing_link_changes_only_for_a_much_better_one() {
     // It does not go back for a little.
     assert_eq!(queue(&mut scheduler, 3, 100_000), Some(LinkId(2)));
     assert_eq!(queue(&mut scheduler, 3, 0), Some(LinkId(3)));
+}
+
+#[test]
+fn the_gain_is_weighed_exactly() {
+    let mut scheduler = Scheduler::default();
+    let (peer, _) = ready(&mut scheduler, 1, 7, Medium::Lan);
+    ready(&mut scheduler, 2, 7, Medium::Direct);
+    let mut queue = |bytes, size| {
+        scheduler.metrics_mut(LinkId(1)).unwrap().queue_is(bytes, T);
+        scheduler.choose(peer, size, T)
+    };
+    // For 0 bytes the direct link promises 30 ms; half of 60 is not less than half.
+    assert_eq!(queue(115_000, 0), Some(LinkId(1)));
+    assert_eq!(queue(115_002, 0), Some(LinkId(2)));
+    // From the direct link's 35.12 ms for 1 KiB back to 15.121, then 15.12: 20 are saved.
+    assert_eq!(queue(135_000, 1_024), Some(LinkId(2)));
+    assert_eq!(queue(24_218, 1_024), Some(LinkId(2)));
+    assert_eq!(queue(24_216, 1_024), Some(LinkId(1)));
 }
 
 #[test]

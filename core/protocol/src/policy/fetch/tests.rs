@@ -88,20 +88,20 @@ fn bundles_from_elsewhere_and_gone_ones_are_no_progress() {
 #[test]
 fn a_stalled_link_gives_way_at_once_and_is_forgiven_when_it_brings_something() {
     let mut fetch = Fetch::default();
-    fetch.heard(A, ids(0..90));
-    assert_eq!(fetch.poll(s(0)), Some((A, ids(0..16))));
+    fetch.heard(A, ids(0..200));
+    assert_eq!(fetch.poll(s(0)), Some((A, ids(0..120))));
     assert_eq!(
         fetch.poll(STALL).map(|(link, _)| link),
         Some(A),
         "nobody else"
     );
-    fetch.heard(B, ids(100..200));
-    assert_eq!(fetch.poll(STALL), Some((B, ids(100..116))));
-    brought(&mut fetch, B, 100..101, STALL);
+    fetch.heard(B, ids(1_100..1_200));
+    assert_eq!(fetch.poll(STALL), Some((B, ids(1_100..1_116))));
+    brought(&mut fetch, B, 1_100..1_101, STALL);
     // What A was asked for comes after all: it waits its turn like any other.
-    brought(&mut fetch, A, 0..90, STALL + MS);
+    brought(&mut fetch, A, 0..200, STALL + MS);
     fetch.heard(A, ids(300..302));
-    brought(&mut fetch, B, 101..102, STALL + TURN - MS);
+    brought(&mut fetch, B, 1_101..1_102, STALL + TURN - MS);
     assert_eq!(fetch.poll(STALL + TURN - MS), None);
     assert_eq!(fetch.poll(STALL + TURN).map(|(link, _)| link), Some(A));
 }
@@ -111,8 +111,8 @@ fn a_trickle_keeps_the_turn_for_five_seconds_only() {
     // Hardening #15: much promised, a little brought, so that honest links would wait for hours.
     let mut fetch = Fetch::default();
     fetch.heard(A, ids(0..1_000));
-    assert!(fetch.poll(s(0)).is_some());
     fetch.heard(B, ids(2_000..2_001));
+    assert_eq!(fetch.poll(s(0)), Some((A, ids(0..16))));
     for n in 0..4 {
         brought(&mut fetch, A, n..n + 1, s(n + 1));
         assert_eq!(fetch.poll(s(n + 1)), None, "after {n} s");
@@ -121,10 +121,20 @@ fn a_trickle_keeps_the_turn_for_five_seconds_only() {
     // Only the stall of what was asked, which is later, and the end of the turn.
     assert_eq!(fetch.poll_timeout(), Some(TURN));
     assert_eq!(fetch.poll(TURN - MS), None);
-    brought(&mut fetch, B, 2_000..2_001, TURN);
-    // Nobody waits any more: the turn goes on.
-    assert_eq!(fetch.poll(TURN), None);
-    assert_ne!(fetch.poll_timeout(), Some(TURN));
+    assert_eq!(fetch.poll(TURN), Some((B, ids(2_000..2_001))));
+}
+
+#[test]
+fn a_turn_goes_on_while_nobody_waits() {
+    let mut fetch = Fetch::default();
+    fetch.heard(A, ids(0..1_000));
+    fetch.heard(B, ids(2_000..2_001));
+    assert!(fetch.poll(s(0)).is_some());
+    brought(&mut fetch, A, 0..1, TURN - MS);
+    // What B has came from elsewhere.
+    fetch.got(B, ShortId(2_000));
+    assert_eq!(fetch.poll_timeout(), Some(TURN - MS + STALL));
+    assert_eq!(fetch.poll(TURN).map(|(link, _)| link), Some(A));
 }
 
 #[test]
@@ -158,6 +168,7 @@ fn turns_go_round_among_those_that_bring() {
 fn the_window_grows_with_what_comes_quickly_and_shrinks_with_what_does_not() {
     let mut fetch = Fetch::default();
     fetch.heard(A, ids(0..2_000));
+    fetch.heard(B, ids(5_000..5_001));
     let mut now = s(0);
     let mut next = 0;
     let mut waiting = 0;
@@ -186,12 +197,19 @@ fn the_window_grows_with_what_comes_quickly_and_shrinks_with_what_does_not() {
 #[test]
 fn the_window_is_filled_up_when_half_of_it_is_left() {
     let mut fetch = Fetch::default();
-    fetch.heard(A, ids(0..200));
-    assert_eq!(fetch.poll(s(0)), Some((A, ids(0..16))));
-    brought(&mut fetch, A, 0..7, s(1));
+    fetch.heard(A, ids(0..400));
+    // Alone it is the greatest: nothing can come twice.
+    assert_eq!(fetch.poll(s(0)), Some((A, ids(0..120))));
+    brought(&mut fetch, A, 0..59, s(1));
     assert_eq!(fetch.poll(s(1)), None);
-    brought(&mut fetch, A, 7..8, s(1));
-    assert_eq!(fetch.poll(s(1)), Some((A, ids(16..24))));
+    brought(&mut fetch, A, 59..60, s(1));
+    assert_eq!(fetch.poll(s(1)), Some((A, ids(120..180))));
+    // Somebody else waits: the little one counts.
+    fetch.heard(B, ids(1_000..1_001));
+    brought(&mut fetch, A, 60..171, s(2));
+    assert_eq!(fetch.poll(s(2)), None);
+    brought(&mut fetch, A, 171..172, s(2));
+    assert_eq!(fetch.poll(s(2)), Some((A, ids(180..188))));
 }
 
 #[test]

@@ -171,6 +171,12 @@ fn a_harmed_journal_is_torn_or_damaged_never_wrong() {
             let dir = crash_copy(template.path());
             fs::write(dir.path().join("journal"), harmed(journal.clone(), &harm)).unwrap();
             let opened = open_any(dir.path());
+            let unreadable = opened.store.get(Table::Seen, b"").is_err();
+            if unreadable {
+                outcomes_seen.borrow_mut().0 += 1;
+                prop_assert!(opened.damage.is_some());
+                return Ok(());
+            }
             let found = contents(&opened.store);
             if opened.damage.is_some() {
                 outcomes_seen.borrow_mut().0 += 1;

@@ -31,7 +31,7 @@ fn everything_is_there_after_a_stop_and_after_a_crash() {
         let store = DiskStore::open(dir.path(), options()).unwrap().store;
         fill(&store);
         let before = contents(&store);
-        assert_eq!(before.len(), 50 * 6 - 1);
+        assert_eq!(before.len(), 50 * Table::ALL.len() - 1);
         let crashed = crash_copy(dir.path());
         let stats = store.stats();
         drop(store);
