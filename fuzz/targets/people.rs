@@ -106,7 +106,7 @@ pub(crate) fn binding(data: &[u8]) {
             assert!(binding::verify(&bytes, &TransportId([0xfe; 32]), now_s).is_err());
         }
         Err(BindingError::Length(len)) => {
-            assert!(len == bytes.len() && (len < 64 || len > MAX_LEN))
+            assert!(len == bytes.len() && !(64..=MAX_LEN).contains(&len))
         }
         Err(_) => {}
     }

@@ -67,3 +67,16 @@ fn the_corpus_is_what_its_generator_makes() {
         runner::check_corpus(name, &made);
     }
 }
+
+#[test]
+#[should_panic(expected = "a finding")]
+fn a_finding_fails_the_run() {
+    let target = |data: &[u8]| assert!(data.len() < 16, "a finding");
+    let name = "frame";
+    Runner {
+        name,
+        target,
+        runs: 0,
+    }
+    .run();
+}

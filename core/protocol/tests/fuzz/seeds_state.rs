@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 use sovereign_protocol::{
-    message::text::TextBody,
+    message::{Envelope, text::TextBody},
     wire::{
         local::{ChannelRecord, ClockRecord, EpochKey, MessageRecord, ShelfRecord},
         v1::EnvelopeBody,
@@ -12,7 +12,10 @@ use sovereign_protocol::{
 
 use crate::{
     seeds,
-    targets::{input::piece, message::keys},
+    targets::{
+        input::piece,
+        message::{keys, signed},
+    },
 };
 
 fn shelf() -> ShelfRecord {
@@ -59,7 +62,7 @@ fn private() -> ChannelRecord {
         epoch,
         chain: vec![epoch as u8; 32].into(),
         adopted_life_s: 10 * u64::from(epoch),
-        confirmed: epoch % 2 == 0,
+        confirmed: epoch.is_multiple_of(2),
     };
     ChannelRecord {
         epochs: vec![anchor(2), anchor(4), anchor(5)],
@@ -131,18 +134,27 @@ pub(crate) fn restores() -> Vec<Vec<u8>> {
     ]
 }
 
-/// What a member says first, and then after that.
+/// What a member says: a first message, or one after it.
 fn said(private: bool, lamport: u64) -> Vec<u8> {
+    let channel = keys(private).id();
+    let parents = match lamport {
+        1 => Vec::new(),
+        _ => {
+            let first = Envelope::verify(&signed(&said(private, 1)), channel, 0);
+            let id = first.expect("a good envelope").id;
+            vec![Bytes::copy_from_slice(&id.0[..16])]
+        }
+    };
     let text = TextBody {
         body: format!("message {lamport}"),
         name: Some("Anna".to_owned()),
     };
     EnvelopeBody {
-        channel: Bytes::copy_from_slice(&keys(private).id().0),
+        channel: Bytes::copy_from_slice(&channel.0),
         epoch: 0,
         device: 1,
         r#type: 1,
-        parents: Vec::new(),
+        parents,
         sent_at_s: 1_795_219_200,
         lamport,
         payload: text.encode().expect("a text"),
@@ -170,7 +182,9 @@ pub(crate) fn engines() -> Vec<Vec<u8>> {
     }
     let mut frames = vec![0];
     for (index, frame) in seeds::peer_frames().iter().enumerate() {
-        frames.push(if index % 2 == 0 { 0 } else { 0x80 });
+        // Each on a link of its own, so that one that ends its link keeps no other out.
+        let peer = (index as u8 % 2) << 7;
+        frames.extend([peer | 15, peer]);
         frames.extend(piece(frame));
     }
     frames.extend([10, 255]);
