@@ -15,7 +15,7 @@ All other commands ask the node that runs on the same data directory.
 
 Examples:
   sovereign                                  start, and talk to whoever is near in #nearby
-  sovereign --data /tmp/bob --name Bob       a second node on the same machine
+  sovereign --data ./bob --name Bob          a second node on the same machine
   sovereign send '#nearby' 'Anyone there?'   write through the running node
   sovereign peers --watch                    who is near, live
   sovereign channel create family            a private channel; prints its invitation link
@@ -30,7 +30,7 @@ Exit codes: 0 done · 1 failed · 2 wrong usage · 3 no node is running on that 
 #[derive(Debug, Parser)]
 #[command(name = "sovereign", version, about = ABOUT, after_long_help = TEACH,
           after_help = "`sovereign --help` has examples.", propagate_version = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Flags of every command.
     #[command(flatten)]
     pub global: Global,
@@ -44,7 +44,7 @@ pub struct Cli {
 
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// Data directory; owner-only. Default: the platform's
     #[arg(
         long,
@@ -64,7 +64,8 @@ pub struct Global {
 
 /// Flags of `node`. `config` takes them too, and shows what they would do.
 #[derive(Debug, Clone, Default, Args)]
-pub struct NodeArgs {
+#[command(next_help_heading = "Options of a node")]
+pub(crate) struct NodeArgs {
     /// Display name; on a terminal it is asked for once, at the first start
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -96,7 +97,7 @@ pub struct NodeArgs {
 impl NodeArgs {
     /// Whether any flag was given on the command line (the file may come from the environment).
     #[must_use]
-    pub fn any_flag(&self) -> bool {
+    pub(crate) fn any_flag(&self) -> bool {
         self.name.is_some()
             || !self.listen.is_empty()
             || self.no_mdns
@@ -107,7 +108,7 @@ impl NodeArgs {
 
     /// Flags before and after the word `node`, together; those after win.
     #[must_use]
-    pub fn joined(self, after: Self) -> Self {
+    pub(crate) fn joined(self, after: Self) -> Self {
         let listen = if after.listen.is_empty() {
             self.listen
         } else {
@@ -127,12 +128,12 @@ impl NodeArgs {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Action {
+pub(crate) enum Action {
     /// Run a node; on a terminal, with a live chat prompt (the default)
     #[command(after_long_help = "\
 Examples:
   sovereign node
-  sovereign node --data /tmp/bob --name Bob --no-mdns --listen /ip4/127.0.0.1/tcp/4001
+  sovereign node --data ./bob --name Bob --no-mdns --listen /ip4/127.0.0.1/tcp/4001
   sovereign node --json </dev/null | jq -r 'select(.type == \"message\") | .message.text'
 
 SIGINT and SIGTERM end it cleanly; a second one ends it at once.")]
@@ -229,7 +230,7 @@ Examples:
 
 /// `channel …`
 #[derive(Debug, Subcommand)]
-pub enum ChannelAction {
+pub(crate) enum ChannelAction {
     /// Create a channel and print what others join with: public as #NAME, otherwise private
     Create {
         /// Its name; with a leading # it is public
@@ -250,7 +251,7 @@ pub enum ChannelAction {
     },
     /// All joined channels
     List,
-    /// Print the invitation link. Whoever has it can read what is written from now on
+    /// Print the invitation link. Whoever has it can read the channel from the present epoch (about a day) on
     Invite {
         /// Which: #NAME, name or id
         #[arg(value_parser = bounded(MAX_NAME_INPUT))]
@@ -260,7 +261,7 @@ pub enum ChannelAction {
 
 /// `id …`
 #[derive(Debug, Subcommand)]
-pub enum IdAction {
+pub(crate) enum IdAction {
     /// Name, identity key, mesh id and the fingerprint to compare aloud
     Show,
     /// Write an encrypted backup: identity, name and channel keys, no messages
@@ -296,7 +297,7 @@ could read it.";
 
 /// How a passphrase comes in.
 #[derive(Debug, Clone, Args)]
-pub struct PassphraseArgs {
+pub(crate) struct PassphraseArgs {
     /// Read the passphrase from the first line of this file
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
@@ -319,7 +320,7 @@ fn bounded(max: usize) -> impl Fn(&str) -> Result<String, String> + Clone + Send
 ///
 /// # Errors
 /// In words: not UTF-8, too long, or there is no current directory.
-pub fn absolute(path: &std::path::Path) -> Result<String, String> {
+pub(crate) fn absolute(path: &std::path::Path) -> Result<String, String> {
     let absolute = std::path::absolute(path).map_err(|error| error.to_string())?;
     let text = absolute
         .into_os_string()

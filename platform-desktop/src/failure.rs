@@ -2,24 +2,25 @@
 
 use std::{ffi::OsString, io, io::Write as _, process::ExitCode};
 
+use serde::Serialize;
 use sovereign_node::api::{ApiError, ErrorKind};
 
 use crate::text;
 
 /// Done.
-pub const DONE: u8 = 0;
+pub(crate) const DONE: u8 = 0;
 /// The command failed.
-pub const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// The command line, the environment or the configuration is wrong.
-pub const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 /// No node is running on the data directory.
-pub const NOT_RUNNING: u8 = 3;
+pub(crate) const NOT_RUNNING: u8 = 3;
 /// Another node holds the data directory.
-pub const HELD: u8 = 4;
+pub(crate) const HELD: u8 = 4;
 
 /// Why a command ended early.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// To be shown, with the exit code of its kind.
     Api(ApiError),
     /// Whoever read our output has gone (`sovereign history | head`): nothing is wrong.
@@ -35,7 +36,7 @@ impl From<ApiError> for Failure {
 impl Failure {
     /// An error from writing to stdout.
     #[must_use]
-    pub fn from_output(error: &io::Error) -> Self {
+    pub(crate) fn from_output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::OutputClosed
         } else {
@@ -45,16 +46,16 @@ impl Failure {
 }
 
 /// What a command ends with.
-pub type Outcome<T = ()> = Result<T, Failure>;
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 /// An [`ErrorKind::Invalid`] error.
-pub fn invalid(message: impl Into<String>, hint: impl Into<String>) -> ApiError {
+pub(crate) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> ApiError {
     ApiError::new(ErrorKind::Invalid, message, hint)
 }
 
 /// What the operating system said, as an API error.
 #[must_use]
-pub fn io_error(what: &str, error: &io::Error) -> ApiError {
+pub(crate) fn io_error(what: &str, error: &io::Error) -> ApiError {
     let (kind, hint) = match error.kind() {
         io::ErrorKind::NotFound => (ErrorKind::NotFound, "check the path"),
         io::ErrorKind::AlreadyExists => (ErrorKind::Exists, "choose another path, or move it away"),
@@ -72,7 +73,7 @@ pub fn io_error(what: &str, error: &io::Error) -> ApiError {
 
 /// The exit code of an error.
 #[must_use]
-pub fn code(kind: ErrorKind) -> u8 {
+pub(crate) fn code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Invalid => USAGE,
         ErrorKind::NotRunning => NOT_RUNNING,
@@ -81,15 +82,20 @@ pub fn code(kind: ErrorKind) -> u8 {
     }
 }
 
+/// The form of an error for programs.
+#[derive(Serialize)]
+struct Shown<'a> {
+    error: &'a ApiError,
+}
+
 /// Shows an error on stderr and gives its exit code.
 #[must_use]
-pub fn report(failure: &Failure, json: bool) -> ExitCode {
+pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
     let Failure::Api(error) = failure else {
         return ExitCode::from(DONE);
     };
     let shown = if json {
-        let value = serde_json::json!({ "error": error });
-        text::json(&value).unwrap_or_default()
+        text::json(&Shown { error }).unwrap_or_default()
     } else if error.hint.is_empty() {
         format!("sovereign: {}", text::block(&error.message))
     } else {
@@ -106,7 +112,7 @@ pub fn report(failure: &Failure, json: bool) -> ExitCode {
 
 /// Ends a run whose command line clap refused, or that asked for `--help` or `--version`.
 #[must_use]
-pub fn usage(error: &clap::Error, json: bool) -> ExitCode {
+pub(crate) fn usage(error: &clap::Error, json: bool) -> ExitCode {
     if !error.use_stderr() {
         // Help and version go to stdout.
         let _ = error.print();
@@ -136,7 +142,7 @@ pub fn usage(error: &clap::Error, json: bool) -> ExitCode {
 
 /// Whether the raw arguments ask for JSON; needed before they are known to be valid.
 #[must_use]
-pub fn wants_json(arguments: &[OsString]) -> bool {
+pub(crate) fn wants_json(arguments: &[OsString]) -> bool {
     arguments
         .iter()
         .skip(1)

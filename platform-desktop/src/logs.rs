@@ -10,7 +10,7 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 /// Who runs; decides what is logged when nothing was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// A command that asks a node.
     Command,
     /// A node without a prompt.
@@ -36,7 +36,7 @@ type Print = Box<dyn Fn(&str) + Send>;
 
 /// Where log lines go: stderr, until a prompt takes them over.
 #[derive(Clone, Default)]
-pub struct Sink {
+pub(crate) struct Sink {
     prompt: Arc<Mutex<Option<Print>>>,
 }
 
@@ -48,14 +48,14 @@ impl std::fmt::Debug for Sink {
 
 impl Sink {
     /// Sends lines through the prompt from now on, or to stderr again.
-    pub fn set_prompt(&self, print: Option<Print>) {
+    pub(crate) fn set_prompt(&self, print: Option<Print>) {
         *self.prompt.lock().unwrap_or_else(PoisonError::into_inner) = print;
     }
 }
 
 /// One line on its way.
 #[derive(Debug)]
-pub struct LineWriter {
+pub(crate) struct LineWriter {
     sink: Sink,
 }
 
@@ -88,7 +88,7 @@ impl MakeWriter<'_> for Sink {
 }
 
 /// Starts logging. The filter is known to be well formed; without one, it follows from the mode.
-pub fn start(filter: Option<&str>, mode: Mode) -> Sink {
+pub(crate) fn start(filter: Option<&str>, mode: Mode) -> Sink {
     let sink = Sink::default();
     let wanted = filter.unwrap_or_else(|| mode.default_filter());
     let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new("warn"));

@@ -11,7 +11,7 @@ use crate::{
 
 /// Where a command's result goes.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
+pub(crate) struct Output {
     /// JSON only.
     pub json: bool,
     /// Whether stdout is a terminal that can be drawn on.
@@ -24,7 +24,7 @@ impl Output {
     /// For stdout. Colours only on a terminal, and not with `NO_COLOR` set to anything but nothing
     /// (no-color.org).
     #[must_use]
-    pub fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let terminal = !json
             && io::stdout().is_terminal()
@@ -40,7 +40,7 @@ impl Output {
     ///
     /// # Errors
     /// [`Failure`] when stdout does not take it.
-    pub fn document<T: Serialize + ?Sized>(self, value: &T) -> Outcome {
+    pub(crate) fn document<T: Serialize + ?Sized>(self, value: &T) -> Outcome {
         let line = text::json(value)
             .map_err(|error| invalid(format!("cannot be written as JSON: {error}"), ""))?;
         self.lines(&line)
@@ -50,7 +50,7 @@ impl Output {
     ///
     /// # Errors
     /// [`Failure`] when stdout does not take it.
-    pub fn lines(self, lines: &str) -> Outcome {
+    pub(crate) fn lines(self, lines: &str) -> Outcome {
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{lines}")
             .and_then(|()| stdout.flush())
@@ -61,7 +61,7 @@ impl Output {
     ///
     /// # Errors
     /// [`Failure`] when stdout does not take it.
-    pub fn raw(self, bytes: &[u8]) -> Outcome {
+    pub(crate) fn raw(self, bytes: &[u8]) -> Outcome {
         let mut stdout = io::stdout().lock();
         stdout
             .write_all(bytes)
@@ -73,7 +73,7 @@ impl Output {
     ///
     /// # Errors
     /// [`Failure`] when stdout does not take it.
-    pub fn either<T: Serialize + ?Sized>(
+    pub(crate) fn either<T: Serialize + ?Sized>(
         self,
         value: &T,
         people: impl FnOnce(Paint) -> String,
@@ -87,14 +87,14 @@ impl Output {
 
     /// The pens to write with.
     #[must_use]
-    pub fn paint(self) -> Paint {
+    pub(crate) fn paint(self) -> Paint {
         Paint { on: self.colour }
     }
 }
 
 /// Colours, or none.
 #[derive(Debug, Clone, Copy)]
-pub struct Paint {
+pub(crate) struct Paint {
     /// Whether to colour at all.
     pub on: bool,
 }
@@ -102,32 +102,32 @@ pub struct Paint {
 impl Paint {
     /// Less important.
     #[must_use]
-    pub fn dim(self, text: &str) -> String {
+    pub(crate) fn dim(self, text: &str) -> String {
         self.with("2", text)
     }
     /// Headings.
     #[must_use]
-    pub fn bold(self, text: &str) -> String {
+    pub(crate) fn bold(self, text: &str) -> String {
         self.with("1", text)
     }
     /// All is well.
     #[must_use]
-    pub fn green(self, text: &str) -> String {
+    pub(crate) fn green(self, text: &str) -> String {
         self.with("32", text)
     }
     /// Worth a look.
     #[must_use]
-    pub fn yellow(self, text: &str) -> String {
+    pub(crate) fn yellow(self, text: &str) -> String {
         self.with("33", text)
     }
     /// Not well.
     #[must_use]
-    pub fn red(self, text: &str) -> String {
+    pub(crate) fn red(self, text: &str) -> String {
         self.with("31", text)
     }
     /// Names.
     #[must_use]
-    pub fn cyan(self, text: &str) -> String {
+    pub(crate) fn cyan(self, text: &str) -> String {
         self.with("36", text)
     }
 

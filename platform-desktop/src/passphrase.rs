@@ -21,7 +21,7 @@ const SHORT: usize = 10;
 ///
 /// # Errors
 /// `invalid` when there is none to be had, it is too long, or the two differ.
-pub fn get(file: Option<&Path>, twice: bool) -> Result<String, ApiError> {
+pub(crate) fn get(file: Option<&Path>, twice: bool) -> Result<String, ApiError> {
     if let Some(path) = file {
         return from_file(path);
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Columns that a name may take on a terminal.
-pub const NAME_COLUMNS: usize = 32;
+pub(crate) const NAME_COLUMNS: usize = 32;
 /// Marks that may follow one another without taking a column; more of them would smear over other lines.
 const MAX_MARKS: usize = 4;
 
@@ -24,19 +24,19 @@ fn is_unsafe(c: char) -> bool {
 
 /// One line: unsafe characters become `�`, line breaks a space.
 #[must_use]
-pub fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     clean(text, false)
 }
 
 /// As [`line`], but line breaks stay.
 #[must_use]
-pub fn block(text: &str) -> String {
+pub(crate) fn block(text: &str) -> String {
     clean(text, true)
 }
 
 /// A name: one line, at most [`NAME_COLUMNS`] wide; `?` when nothing is left.
 #[must_use]
-pub fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     let clean = line(text);
     let trimmed = clean.trim();
     if trimmed.width() == 0 {
@@ -47,7 +47,7 @@ pub fn name(text: &str) -> String {
 
 /// Cut to so many columns; `…` stands for what was cut.
 #[must_use]
-pub fn fit(text: &str, columns: usize) -> String {
+pub(crate) fn fit(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }
@@ -67,7 +67,7 @@ pub fn fit(text: &str, columns: usize) -> String {
 
 /// Filled with spaces to so many columns.
 #[must_use]
-pub fn pad(text: &str, columns: usize) -> String {
+pub(crate) fn pad(text: &str, columns: usize) -> String {
     let missing = columns.saturating_sub(text.width());
     format!("{text}{}", " ".repeat(missing))
 }
@@ -77,7 +77,7 @@ pub fn pad(text: &str, columns: usize) -> String {
 ///
 /// # Errors
 /// As serde says; not for plain data.
-pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
+pub(crate) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, serde_json::Error> {
     let mut out = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Harmless);
     value.serialize(&mut serializer)?;

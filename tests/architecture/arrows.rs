@@ -16,8 +16,18 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What the deciding crate may never pull in, however indirectly it is offered.
-const NO_IO_IN_PROTOCOL: &[&str] =
-    &["tokio", "libp2p", "sled", "mdns-sd", "getrandom", "rand", "async-std", "futures", "tracing", "socket2"];
+const NO_IO_IN_PROTOCOL: &[&str] = &[
+    "tokio",
+    "libp2p",
+    "sled",
+    "mdns-sd",
+    "getrandom",
+    "rand",
+    "async-std",
+    "futures",
+    "tracing",
+    "socket2",
+];
 
 /// A library's path prefix → the only folder of `core/node/src` that may name it.
 const ROOMS: &[(&str, &str)] = &[
@@ -29,16 +39,29 @@ const ROOMS: &[(&str, &str)] = &[
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a member lies in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a member lies in the workspace")
+        .to_owned()
 }
 
 fn metadata() -> serde_json::Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--offline",
+        ])
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).expect("cargo prints JSON")
 }
 
@@ -67,10 +90,23 @@ fn crates_point_only_where_the_plan_lets_them() {
     let dependencies = dependencies();
     let members: BTreeSet<&String> = dependencies.keys().collect();
     let planned: BTreeSet<String> = ARROWS.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(members.iter().map(|name| (*name).clone()).collect::<BTreeSet<_>>(), planned, "a crate without a place in the plan");
+    assert_eq!(
+        members
+            .iter()
+            .map(|name| (*name).clone())
+            .collect::<BTreeSet<_>>(),
+        planned,
+        "a crate without a place in the plan"
+    );
     for (name, allowed) in ARROWS {
-        for dependency in dependencies[*name].iter().filter(|dependency| members.contains(dependency)) {
-            assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+        for dependency in dependencies[*name]
+            .iter()
+            .filter(|dependency| members.contains(dependency))
+        {
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{name} must not depend on {dependency}"
+            );
         }
     }
 }
@@ -78,11 +114,25 @@ fn crates_point_only_where_the_plan_lets_them() {
 #[test]
 fn the_deciding_crate_has_no_way_to_do_anything() {
     for dependency in &dependencies()["sovereign-protocol"] {
-        assert!(!NO_IO_IN_PROTOCOL.contains(&dependency.as_str()), "core/protocol must not depend on {dependency}");
+        assert!(
+            !NO_IO_IN_PROTOCOL.contains(&dependency.as_str()),
+            "core/protocol must not depend on {dependency}"
+        );
     }
     for (path, line) in lines("core/protocol/src") {
-        for clock in ["SystemTime::now", "Instant::now", "thread_rng", "OsRng", "std::net", "std::fs"] {
-            assert!(!line.contains(clock), "{} reaches for {clock}", path.display());
+        for clock in [
+            "SystemTime::now",
+            "Instant::now",
+            "thread_rng",
+            "OsRng",
+            "std::net",
+            "std::fs",
+        ] {
+            assert!(
+                !line.contains(clock),
+                "{} reaches for {clock}",
+                path.display()
+            );
         }
     }
 }
@@ -91,19 +141,34 @@ fn the_deciding_crate_has_no_way_to_do_anything() {
 fn each_library_is_named_in_its_own_room_and_no_adapter_uses_another() {
     let node = root().join("core/node/src");
     for (path, line) in lines("core/node/src") {
-        let inside = path.strip_prefix(&node).expect("below the node").to_string_lossy().replace('\\', "/");
+        let inside = path
+            .strip_prefix(&node)
+            .expect("below the node")
+            .to_string_lossy()
+            .replace('\\', "/");
         if line.trim_start().starts_with("//") {
             continue;
         }
         for (library, room) in ROOMS {
-            assert!(!line.contains(library) || inside.starts_with(room), "{inside} names {library}: only {room} may");
+            assert!(
+                !line.contains(library) || inside.starts_with(room),
+                "{inside} names {library}: only {room} may"
+            );
         }
-        let adapter = inside.strip_prefix("adapters/").and_then(|rest| rest.split(['/', '.']).next());
+        let adapter = inside
+            .strip_prefix("adapters/")
+            .and_then(|rest| rest.split(['/', '.']).next());
         if let Some(own) = adapter.filter(|own| *own != "mod")
             && let Some(used) = line.split("adapters::").nth(1)
         {
-            let used = used.split([':', ';', ',', '{', ' ']).next().unwrap_or_default();
-            assert!(used.is_empty() || used == own, "adapter {own} uses adapter {used}: {line}");
+            let used = used
+                .split([':', ';', ',', '{', ' '])
+                .next()
+                .unwrap_or_default();
+            assert!(
+                used.is_empty() || used == own,
+                "adapter {own} uses adapter {used}: {line}"
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ pub mod config;
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
 mod node;
-pub mod offline;
+mod offline;
 pub mod ports;
 mod runtime;
 pub mod sightings;
@@ -15,4 +15,4 @@ pub mod text;
 pub mod wipe;
 
 pub use node::{EventStream, Node};
-pub use offline::restore;
+pub use offline::{is_free, restore};

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    adapters::store::DiskStore,
     api::{ApiError, ErrorKind},
     ports::store::StoreError,
 };
@@ -14,7 +15,7 @@ use crate::{
 /// Files that tell a node's data directory from any other; the store's own names.
 const KEY_FILES: [&str; 3] = ["store.key", "journal", "wiped"];
 /// The store's lock file says in its first bytes that a store was made here.
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
 const LOCK_MARK: &[u8] = b"sovereign store\n";
 /// What this program puts beside the store.
 const OURS: [&str; 1] = ["control.sock"];
@@ -33,20 +34,26 @@ pub fn is_data_dir(data: &Path) -> bool {
 }
 
 /// Wipes a data directory, whether or not a node runs on it (its store notices and stops writing).
-/// Files that are not ours stay; an empty directory is removed. To be called again after an error.
+/// Files that are not ours stay; an empty directory is removed. To be called again after an error, and
+/// once more when a node that was running has ended, for the lock file that it held.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`] when there is nothing of a node's there; [`ErrorKind::Io`] otherwise: the
 /// key may be gone by then.
 pub fn wipe(data: &Path) -> Result<(), ApiError> {
-    wipe_with(data, crate::offline::destroy_store)
+    wipe_with(data, DiskStore::wipe)
+}
+
+/// What is left where a node has wiped itself: its lock file, emptied, for it still held it.
+pub(crate) fn is_remnant(data: &Path) -> bool {
+    fs::symlink_metadata(data.join(LOCK_FILE)).is_ok_and(|meta| meta.is_file() && meta.len() == 0)
 }
 
 fn wipe_with(
     data: &Path,
     destroy: impl FnOnce(&Path) -> Result<(), StoreError>,
 ) -> Result<(), ApiError> {
-    if !is_data_dir(data) {
+    if !is_data_dir(data) && !is_remnant(data) {
         return Err(ApiError::new(
             ErrorKind::NotFound,
             format!("there is no node's data in {}", data.display()),
@@ -109,6 +116,17 @@ mod tests {
         fs::remove_file(data.join("thesis.odt")).unwrap();
         fs::write(data.join("journal"), b"j").unwrap();
         wipe_with(&data, destroy).unwrap();
+        assert!(!data.exists());
+    }
+
+    #[test]
+    fn what_a_running_node_left_is_tidied_up() {
+        let root = tempfile::tempdir().unwrap();
+        let data = root.path().join("data");
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("lock"), b"").unwrap();
+        assert!(!is_data_dir(&data) && is_remnant(&data));
+        wipe(&data).unwrap();
         assert!(!data.exists());
     }
 

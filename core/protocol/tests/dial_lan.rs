@@ -1,5 +1,7 @@
 //! Nodes on one network in virtual time: mDNS delays as measured, dials that take 30 ms (must-show b).
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

@@ -1,5 +1,7 @@
 //! The vectors of docs/protocol.md §7, `tests/vectors/link.json`: made by another program, from the text.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
 use bytes::Bytes;
 use serde_json::Value;
 use sovereign_protocol::{

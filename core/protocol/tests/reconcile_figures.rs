@@ -57,8 +57,6 @@ struct Cost {
     flights: usize,
     /// Whole exchange in flights, bodies and both Done included.
     total_flights: usize,
-    /// Greatest frame.
-    longest: usize,
     lists: bool,
 }
 
@@ -71,8 +69,17 @@ impl Cost {
         assert!((1..=1_024).contains(&length), "a frame of {length} bytes");
         self.bytes += 2 + length;
         self.frames += 1;
-        self.longest = self.longest.max(length);
         self.lists |= matches!(body, Body::Summary(s) if s.more);
+    }
+}
+
+impl Cost {
+    /// Takes the greater of each figure.
+    fn raise_to(&mut self, other: &Self) {
+        self.bytes = self.bytes.max(other.bytes);
+        self.frames = self.frames.max(other.frames);
+        self.flights = self.flights.max(other.flights);
+        self.total_flights = self.total_flights.max(other.total_flights);
     }
 }
 
@@ -191,10 +198,7 @@ fn ten_thousand_shared_and_a_hundred_differing() {
         assert!(cost.bytes <= 10_000, "{cost:?}");
         assert!(cost.total_flights <= 6, "{cost:?}");
         assert!(!cost.lists);
-        worst.bytes = worst.bytes.max(cost.bytes);
-        worst.frames = worst.frames.max(cost.frames);
-        worst.flights = worst.flights.max(cost.flights);
-        worst.total_flights = worst.total_flights.max(cost.total_flights);
+        worst.raise_to(&cost);
     }
     figure("10,000 shared, 100 differing, worst of 40", &worst);
     assert!(worst.bytes <= 5_000, "{worst:?}");
@@ -207,8 +211,7 @@ fn ten_and_a_thousand_differing() {
         for seed in 0..10 {
             let cost = run(&case(seed, 10_000, each, each));
             assert!(cost.total_flights <= 6, "{cost:?}");
-            worst.bytes = worst.bytes.max(cost.bytes);
-            worst.total_flights = worst.total_flights.max(cost.total_flights);
+            worst.raise_to(&cost);
         }
         figure(
             &format!("10,000 shared, {} differing, worst of 10", 2 * each),

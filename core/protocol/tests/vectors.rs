@@ -4,6 +4,8 @@
 //! an intended change of the protocol:
 //! `UPDATE_VECTORS=1 cargo test -p sovereign-protocol --test vectors`.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+
 #[path = "vectors/channel.rs"]
 mod channel;
 #[path = "vectors/identity.rs"]

@@ -40,6 +40,8 @@ use session::{After, Session};
 const END: Duration = Duration::from_millis(1700);
 /// For answers under way on the control socket once the node has ended.
 const LAST_ANSWERS: Duration = Duration::from_millis(200);
+/// For the first addresses, before `started` is said without them.
+const FIRST_ADDRESSES: Duration = Duration::from_secs(1);
 /// Exit code after a second interrupt, as shells count it: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
@@ -151,11 +153,15 @@ async fn live(
     });
     session.open(status).await;
     prompt.read(session.prompt(), session.words());
+    let mut ended_by_others = false;
     loop {
         let due = session.due();
         tokio::select! {
             () = signals.next() => break,
-            () = node.stopped() => break,
+            () = node.stopped() => {
+                ended_by_others = true;
+                break;
+            }
             event = events.next() => match event {
                 Some(event) => session.event(&event),
                 None => break,
@@ -169,11 +175,14 @@ async fn live(
                 }
                 Input::End => break,
             },
-            () = until(due) => session.show_ticks(),
+            () = until(due) => session.tick().await,
         }
     }
     surface.sink.set_prompt(None);
     prompt.finish();
+    if ended_by_others {
+        surface.output.lines("The node has ended.")?;
+    }
     session.close().await;
     Ok(end(node, signals).await)
 }
@@ -186,13 +195,27 @@ async fn plain(
     signals: &mut Signals,
 ) -> End {
     let writer = Writer::start(output);
+    let (listen, early) = addresses(status, &mut events).await;
     writer.send(Event {
         at: sovereign_node::text::rfc3339_now(),
         kind: EventKind::Started {
             transport_id: status.transport_id.clone(),
-            listen: status.listen.clone(),
+            listen,
         },
     });
+    if status.store.read_only {
+        writer.send(Event {
+            at: sovereign_node::text::rfc3339_now(),
+            kind: EventKind::Warning {
+                kind: "read_only".to_owned(),
+                message:
+                    "the store is damaged and open read-only: export what you need, then restore a \
+                          backup into an empty directory"
+                        .to_owned(),
+            },
+        });
+    }
+    early.into_iter().for_each(|event| writer.send(event));
     loop {
         tokio::select! {
             () = signals.next() => break,
@@ -210,6 +233,25 @@ async fn plain(
     }
     writer.finish();
     end
+}
+
+/// The first addresses come a moment after the start: waits for them, but not for long. Gives the other
+/// events of that time, too.
+async fn addresses(status: &Status, events: &mut EventStream) -> (Vec<String>, Vec<Event>) {
+    let deadline = Instant::now() + FIRST_ADDRESSES;
+    let mut early = Vec::new();
+    let mut listen = status.listen.clone();
+    while listen.is_empty() {
+        match tokio::time::timeout_at(deadline, events.next()).await {
+            Ok(Some(Event {
+                kind: EventKind::ListenChanged { listen: first },
+                ..
+            })) => listen = first,
+            Ok(Some(event)) => early.push(event),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    (listen, early)
 }
 
 async fn until(due: Option<Instant>) {

@@ -104,28 +104,28 @@ mod tests {
     #[test]
     fn a_stuck_reader_misses_events_and_is_told() {
         let (release, gate) = sync_channel::<()>(0);
+        let (stuck, is_stuck) = sync_channel::<()>(0);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let copy = Arc::clone(&seen);
         let writer = Writer::start_with(move |event| {
             if event.at == "0" {
+                stuck.send(()).unwrap();
                 gate.recv().unwrap();
             }
             copy.lock().unwrap().push(event.kind.clone());
             Ok(())
         });
         writer.send(event(0));
-        // One is stuck in the thread or about to be; the queue takes BACKLOG more.
-        let sent = BACKLOG as u64 + 100;
-        for number in 1..=sent {
+        is_stuck.recv().unwrap();
+        for number in 1..=BACKLOG as u64 + 100 {
             writer.send(event(number));
         }
-        let missed = writer.missed.load(Ordering::Relaxed);
-        assert!((99..=100).contains(&missed), "{missed}");
+        assert_eq!(writer.missed.load(Ordering::Relaxed), 100);
         release.send(()).unwrap();
         writer.finish();
         let seen = seen.lock().unwrap();
-        assert_eq!(seen[1], EventKind::Missed { count: missed });
-        assert_eq!(seen.len() as u64, 1 + 1 + sent - missed);
+        assert_eq!(seen[1], EventKind::Missed { count: 100 });
+        assert_eq!(seen.len(), 1 + 1 + BACKLOG);
     }
 
     #[tokio::test]

@@ -43,12 +43,32 @@ pub(super) fn run(data: &Path, output: Output) -> Outcome<u8> {
             hint,
         )
     }));
-    checks.extend(node(data));
+    let checks = joined(checks, node(data));
     let sick = checks
         .iter()
         .any(|check| check.result == Grade::Problem.word());
     output.either(&checks, |paint| show::doctor(&checks, paint))?;
     Ok(if sick { FAILED } else { DONE })
+}
+
+/// Both sides' findings; where both looked at the same, the worse one, and ours of two alike.
+fn joined(mut ours: Vec<DoctorCheck>, theirs: Vec<DoctorCheck>) -> Vec<DoctorCheck> {
+    for check in theirs {
+        match ours.iter_mut().find(|own| own.check == check.check) {
+            Some(own) if severity(&check) > severity(own) => *own = check,
+            Some(_) => {}
+            None => ours.push(check),
+        }
+    }
+    ours
+}
+
+fn severity(check: &DoctorCheck) -> u8 {
+    match check.result.as_str() {
+        "ok" => 0,
+        "warning" => 1,
+        _ => 2,
+    }
 }
 
 /// How bad it is.
@@ -269,6 +289,19 @@ mod tests {
         fs::write(root.path().join("f"), b"").unwrap();
         assert_eq!(directory(&root.path().join("f")).result, "problem");
         assert_eq!(directory(&root.path().join("new")).result, "ok");
+    }
+
+    #[test]
+    fn of_two_findings_the_worse_stays() {
+        let ok = || check("clock", Grade::Ok, "ours", "");
+        let theirs = |grade| check("clock", grade, "theirs", "");
+        let message = |grade| joined(vec![ok()], vec![theirs(grade)]).remove(0).message;
+        assert_eq!(message(Grade::Ok), "ours");
+        assert_eq!(message(Grade::Problem), "theirs");
+        assert_eq!(
+            joined(vec![ok()], vec![check("peers", Grade::Ok, "", "")]).len(),
+            2
+        );
     }
 
     #[test]

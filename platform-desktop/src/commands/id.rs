@@ -78,10 +78,16 @@ pub(super) fn run(action: IdAction, data: &Path, output: Output) -> Outcome {
                 confirm(data)?;
             }
             // A running node wipes itself and ends; where none answers, or it fails, it is done here.
-            let by_node =
-                Client::connect(data).and_then(|mut client| client.call(&Command::IdWipe));
-            if by_node.is_err() || wipe::is_data_dir(data) {
-                wipe::wipe(data)?;
+            // What a node held until its end is tidied up in any case.
+            let by_node = Client::connect(data).and_then(|mut client| {
+                client.call(&Command::IdWipe)?;
+                client.until_closed()
+            });
+            match wipe::wipe(data) {
+                Err(error) if by_node.is_err() || error.kind != ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
+                _ => {}
             }
             output.either(&serde_json::json!({}), |_| "Wiped.".to_owned())
         }
@@ -97,8 +103,7 @@ fn not_in_use(data: &Path) -> Result<(), ApiError> {
             "stop it, or give another --data DIR",
         ));
     }
-    let occupied = std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some());
-    if occupied {
+    if !sovereign_node::is_free(data) {
         return Err(ApiError::new(
             ErrorKind::Exists,
             format!("{} is not empty", data.display()),

@@ -21,7 +21,7 @@ use crate::{
 ///
 /// # Errors
 /// What went wrong, to be shown.
-pub fn run(action: Action, data: &Path, output: Output) -> Outcome<u8> {
+pub(crate) fn run(action: Action, data: &Path, output: Output) -> Outcome<u8> {
     match action {
         Action::Doctor => return doctor::run(data, output),
         Action::Peers { watch: true } => watch::peers(data, output)?,
@@ -38,7 +38,7 @@ pub fn run(action: Action, data: &Path, output: Output) -> Outcome<u8> {
 ///
 /// # Errors
 /// When stdout does not take it.
-pub fn config(settings: &Settings, output: Output) -> Outcome {
+pub(crate) fn config(settings: &Settings, output: Output) -> Outcome {
     let mut document = serde_json::Map::new();
     document.insert(
         "data".to_owned(),

@@ -12,7 +12,7 @@ pub(super) const MAX_LIST: usize = 16;
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Value {
+pub(crate) enum Value {
     /// On or off.
     Switch(bool),
     /// A whole number in the key's unit.
@@ -38,7 +38,7 @@ impl std::fmt::Display for Value {
 
 /// A default that can live in a constant.
 #[derive(Debug, Clone, Copy)]
-pub enum Preset {
+pub(crate) enum Preset {
     /// On or off.
     Switch(bool),
     /// A number.
@@ -52,7 +52,7 @@ pub enum Preset {
 impl Preset {
     /// As a value.
     #[must_use]
-    pub fn value(self) -> Value {
+    pub(crate) fn value(self) -> Value {
         match self {
             Self::Switch(on) => Value::Switch(on),
             Self::Number(number) => Value::Number(number),
@@ -64,7 +64,7 @@ impl Preset {
 
 /// What a key takes.
 #[derive(Debug, Clone, Copy)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `true` or `false`.
     Switch,
     /// A whole number within these bounds, both included.
@@ -88,7 +88,7 @@ pub enum Kind {
 
 /// A key of the configuration.
 #[derive(Debug, Clone, Copy)]
-pub struct Key {
+pub(crate) struct Key {
     /// Dotted name, as in the file.
     pub name: &'static str,
     /// Unit of a number; empty for others.
@@ -104,7 +104,7 @@ pub struct Key {
 }
 
 /// Every key of this build.
-pub const KEYS: &[Key] = &[
+pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "gossip.enabled",
         unit: "",
@@ -181,7 +181,7 @@ pub const KEYS: &[Key] = &[
 impl Key {
     /// The environment variable that sets it.
     #[must_use]
-    pub fn variable(&self) -> String {
+    pub(crate) fn variable(&self) -> String {
         format!(
             "SOVEREIGN_{}",
             self.name.to_ascii_uppercase().replace('.', "_")
@@ -190,7 +190,7 @@ impl Key {
 
     /// The range with its unit.
     #[must_use]
-    pub fn allowed(&self) -> String {
+    pub(crate) fn allowed(&self) -> String {
         if self.unit.is_empty() {
             self.range.to_owned()
         } else {
@@ -202,7 +202,7 @@ impl Key {
     ///
     /// # Errors
     /// In words, when it is not allowed.
-    pub fn parse(&self, text: &str) -> Result<Value, String> {
+    pub(crate) fn parse(&self, text: &str) -> Result<Value, String> {
         let value = match self.kind {
             Kind::Switch => match text {
                 "true" | "1" => Value::Switch(true),
@@ -223,7 +223,7 @@ impl Key {
     ///
     /// # Errors
     /// In words, with the range.
-    pub fn check(&self, value: Value) -> Result<Value, String> {
+    pub(crate) fn check(&self, value: Value) -> Result<Value, String> {
         let short = |text: &String| !text.is_empty() && text.len() <= MAX_TEXT_VALUE;
         let fine = match (&value, self.kind) {
             (Value::Switch(_), Kind::Switch) => true,

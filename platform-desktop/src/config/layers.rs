@@ -15,7 +15,7 @@ use crate::{
 
 /// What the configuration is made from.
 #[derive(Debug)]
-pub struct Sources<'a> {
+pub(crate) struct Sources<'a> {
     /// Flags of every command.
     pub global: &'a Global,
     /// Whether `--data` came from the environment.
@@ -30,7 +30,7 @@ pub struct Sources<'a> {
 ///
 /// # Errors
 /// `invalid`, naming file and line, variable or flag, the key and its range.
-pub fn load(sources: &Sources<'_>) -> Result<Settings, ApiError> {
+pub(crate) fn load(sources: &Sources<'_>) -> Result<Settings, ApiError> {
     let origin = match sources.global.data {
         Some(_) if sources.data_from_env => Origin::Env,
         Some(_) => Origin::Flag,
@@ -57,7 +57,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Settings, ApiError> {
 
 /// What commands that only ask a node need.
 #[derive(Debug)]
-pub struct Basics {
+pub(crate) struct Basics {
     /// Data directory.
     pub data: PathBuf,
     /// The log filter that was asked for.
@@ -69,7 +69,10 @@ pub struct Basics {
 ///
 /// # Errors
 /// `invalid`, as [`load`].
-pub fn basics(global: &Global, variable: fn(&str) -> Option<String>) -> Result<Basics, ApiError> {
+pub(crate) fn basics(
+    global: &Global,
+    variable: fn(&str) -> Option<String>,
+) -> Result<Basics, ApiError> {
     let key = named("log.level");
     let given = [
         ("--log", global.log.clone()),

@@ -10,13 +10,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::Serialize;
 use sovereign_node::config::NodeConfig;
 
-pub use key::{KEYS, Key, Value};
-pub use layers::{Sources, basics, load};
+pub(crate) use key::{KEYS, Key, Value};
+pub(crate) use layers::{Sources, basics, load};
 
 /// Where a value came from; a later one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
+pub(crate) enum Origin {
     /// Built in.
     Default,
     /// The configuration file.
@@ -30,7 +30,7 @@ pub enum Origin {
 impl Origin {
     /// The stable word.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::File => "file",
@@ -42,7 +42,7 @@ impl Origin {
 
 /// A value and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// The value; within its key's range.
     pub value: Value,
     /// Where it came from.
@@ -51,7 +51,7 @@ pub struct Setting {
 
 /// The effective configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Data directory, not yet made.
     pub data: PathBuf,
     /// Where `data` came from.
@@ -62,7 +62,7 @@ pub struct Settings {
 impl Settings {
     /// All defaults.
     #[must_use]
-    pub fn defaults(data: PathBuf, data_origin: Origin) -> Self {
+    pub(crate) fn defaults(data: PathBuf, data_origin: Origin) -> Self {
         let values = KEYS
             .iter()
             .map(|key| {
@@ -82,7 +82,7 @@ impl Settings {
 
     /// A key's setting.
     #[must_use]
-    pub fn get(&self, key: &Key) -> &Setting {
+    pub(crate) fn get(&self, key: &Key) -> &Setting {
         self.values
             .get(key.name)
             .expect("`defaults` put every key of KEYS in")
@@ -94,7 +94,7 @@ impl Settings {
 
     /// What the node is started with.
     #[must_use]
-    pub fn node_config(&self) -> NodeConfig {
+    pub(crate) fn node_config(&self) -> NodeConfig {
         let base = NodeConfig::new(self.data.clone());
         NodeConfig {
             name: self.text("name"),
@@ -110,7 +110,7 @@ impl Settings {
 
     /// The log filter that was asked for; `None` means by mode.
     #[must_use]
-    pub fn log_filter(&self) -> Option<String> {
+    pub(crate) fn log_filter(&self) -> Option<String> {
         self.text("log.level").filter(|level| level != key::AUTO)
     }
 

@@ -87,6 +87,19 @@ impl Client {
         })
     }
 
+    /// Waits until the node has ended, after it was told to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when it takes too long.
+    pub fn until_closed(mut self) -> Result<(), ApiError> {
+        let closing = self.stream.get_ref().set_read_timeout(Some(PATIENCE));
+        closing.map_err(|error| lost(&error))?;
+        match read_line(&mut self.stream) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(lost(&error)),
+            _ => Ok(()),
+        }
+    }
+
     fn ask(&mut self, line: &str) -> Result<Reply, ApiError> {
         let mut request = line.to_owned();
         request.push('\n');

@@ -13,6 +13,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 use sovereign_node::api::{ApiError, ErrorKind};
+use tracing::warn;
 
 use crate::failure::{invalid, io_error};
 
@@ -21,13 +22,14 @@ pub const NAME: &str = "control.sock";
 
 /// Makes the data directory, owner-only. One that is there already must be ours; if others can look
 /// into it, it is closed to them, but only when it is empty or holds a node's data: a home directory
-/// given by mistake stays as it is.
+/// given by mistake stays as it is. Every file of a node is owner-only in any case; only where others
+/// could replace them it is refused.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] for a directory that cannot be a data directory; others from the system.
 pub fn prepare_data_dir(data: &Path) -> Result<(), ApiError> {
     let shown = data.display();
-    match fs::metadata(data) {
+    let mode = match fs::metadata(data) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return DirBuilder::new()
                 .recursive(true)
@@ -54,13 +56,17 @@ pub fn prepare_data_dir(data: &Path) -> Result<(), ApiError> {
             ));
         }
         Ok(meta) if meta.mode() & 0o077 == 0 => return Ok(()),
-        Ok(_) => {}
-    }
+        Ok(meta) => meta.mode(),
+    };
     let failed = |e: io::Error| io_error(&format!("cannot use the data directory {shown}"), &e);
     let empty = fs::read_dir(data).map_err(failed)?.next().is_none();
     if !empty && !sovereign_node::wipe::is_data_dir(data) {
+        if mode & 0o022 == 0 {
+            warn!("others can see the names of the files in {shown}");
+            return Ok(());
+        }
         return Err(invalid(
-            format!("others can look into {shown}, and it holds something else than a node's data"),
+            format!("others can write to {shown}, and it holds something else than a node's data"),
             "give a --data DIR of its own",
         ));
     }
@@ -195,10 +201,11 @@ mod tests {
     fn a_directory_with_other_things_in_it_is_left_alone() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("thesis.odt"), b"x").unwrap();
-        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let error = prepare_data_dir(root.path()).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Invalid);
-        assert_eq!(mode(root.path()), 0o755);
+        for (bits, fine) in [(0o755, true), (0o775, false), (0o757, false)] {
+            fs::set_permissions(root.path(), fs::Permissions::from_mode(bits)).unwrap();
+            assert_eq!(prepare_data_dir(root.path()).is_ok(), fine, "{bits:o}");
+            assert_eq!(mode(root.path()), bits);
+        }
         let file = root.path().join("thesis.odt");
         assert_eq!(
             prepare_data_dir(&file).unwrap_err().kind,
@@ -217,7 +224,7 @@ mod tests {
         assert!(for_client(&data).is_empty(), "nobody listens yet");
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
-        assert_eq!(for_client(&data), [path.clone()]);
+        assert_eq!(for_client(&data), std::slice::from_ref(&path));
         drop(listener);
         // A directory that others can enter is used by neither side.
         let parent = path.parent().unwrap();

@@ -77,13 +77,13 @@ impl From<Answer> for Result<Reply, ApiError> {
 }
 
 /// The request line that asks for events.
-pub const EVENTS_REQUEST: &str = "{\"command\":\"events\"}";
+pub(super) const EVENTS_REQUEST: &str = "{\"command\":\"events\"}";
 
 /// Reads a request line, its line break removed.
 ///
 /// # Errors
 /// [`ErrorKind::TooLarge`] or [`ErrorKind::Invalid`].
-pub fn parse(line: &[u8]) -> Result<Request, ApiError> {
+pub(super) fn parse(line: &[u8]) -> Result<Request, ApiError> {
     #[derive(Deserialize)]
     struct Head<'a> {
         #[serde(borrow)]
@@ -110,7 +110,7 @@ pub fn parse(line: &[u8]) -> Result<Request, ApiError> {
 
 /// The answer to a line above [`MAX_LINE`].
 #[must_use]
-pub fn too_long() -> ApiError {
+pub(super) fn too_long() -> ApiError {
     ApiError::new(
         ErrorKind::TooLarge,
         format!("the request is longer than {MAX_LINE} bytes"),

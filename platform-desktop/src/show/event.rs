@@ -13,7 +13,7 @@ fn short(id: &str) -> String {
 
 /// The end of a PeerId; all of them begin alike.
 #[must_use]
-pub fn short_peer(id: &str) -> String {
+pub(crate) fn short_peer(id: &str) -> String {
     let clean = text::line(id);
     let skip = clean.chars().count().saturating_sub(8);
     format!("…{}", clean.chars().skip(skip).collect::<String>())
@@ -21,13 +21,13 @@ pub fn short_peer(id: &str) -> String {
 
 /// A name, or the first digits of the id where none is known.
 #[must_use]
-pub fn name_or_id(name: Option<&str>, id: &str) -> String {
+pub(crate) fn name_or_id(name: Option<&str>, id: &str) -> String {
     name.map_or_else(|| short(id), text::name)
 }
 
 /// `time  type  what`.
 #[must_use]
-pub fn event(event: &Event) -> String {
+pub(crate) fn event(event: &Event) -> String {
     let (word, what) = parts(&event.kind);
     format!("{}  {word}  {what}", text::line(&event.at))
         .trim_end()

@@ -7,7 +7,7 @@ use crate::{output::Paint, text};
 
 /// A mark for how far a message of one's own has come (MSG-7); empty for those of others.
 #[must_use]
-pub const fn tick(state: MessageState) -> &'static str {
+pub(crate) const fn tick(state: MessageState) -> &'static str {
     match state {
         MessageState::Received => "",
         MessageState::Stored => "·",
@@ -18,14 +18,14 @@ pub const fn tick(state: MessageState) -> &'static str {
 
 /// One message a line; further lines of a text are indented, so that they cannot pass for messages.
 #[must_use]
-pub fn history(entries: &[HistoryEntry], paint: Paint) -> String {
+pub(crate) fn history(entries: &[HistoryEntry], paint: Paint) -> String {
     let lines: Vec<String> = entries.iter().map(|entry| message(entry, paint)).collect();
     lines.join("\n")
 }
 
 /// A message as it comes in at the prompt: the time of day (UTC) is enough.
 #[must_use]
-pub fn live(entry: &HistoryEntry, paint: Paint) -> String {
+pub(crate) fn live(entry: &HistoryEntry, paint: Paint) -> String {
     let time = entry.sent_at.get(11..16).unwrap_or(&entry.sent_at);
     with_time(entry, &format!("{time}Z"), paint)
 }

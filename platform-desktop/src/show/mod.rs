@@ -9,20 +9,20 @@ use sovereign_node::api::{
     ChannelSummary, DoctorCheck, IdentityInfo, LinkWord, PeerInfo, PeerState,
 };
 
-pub use event::{event, name_or_id, short_peer};
-pub use history::{history, live, tick};
-pub use status::status;
-pub use table::Table;
+pub(crate) use event::{event, name_or_id, short_peer};
+pub(crate) use history::{history, live, tick};
+pub(crate) use status::status;
+pub(crate) use table::Table;
 
 use crate::{
-    config::{KEYS, Settings},
+    config::{KEYS, Origin, Settings},
     output::Paint,
     text,
 };
 
 /// The word for a link, as in JSON.
 #[must_use]
-pub const fn link(link: LinkWord) -> &'static str {
+pub(crate) const fn link(link: LinkWord) -> &'static str {
     match link {
         LinkWord::Lan => "lan",
         LinkWord::Ble => "ble",
@@ -33,7 +33,7 @@ pub const fn link(link: LinkWord) -> &'static str {
 
 /// The word for a peer's state, as in JSON.
 #[must_use]
-pub const fn peer_state(state: PeerState) -> &'static str {
+pub(crate) const fn peer_state(state: PeerState) -> &'static str {
     match state {
         PeerState::Seen => "seen",
         PeerState::Connecting => "connecting",
@@ -44,7 +44,7 @@ pub const fn peer_state(state: PeerState) -> &'static str {
 
 /// Who is near.
 #[must_use]
-pub fn peers(peers: &[PeerInfo], paint: Paint) -> String {
+pub(crate) fn peers(peers: &[PeerInfo], paint: Paint) -> String {
     if peers.is_empty() {
         return "Nobody is near. `sovereign doctor` looks for reasons.".to_owned();
     }
@@ -63,8 +63,7 @@ pub fn peers(peers: &[PeerInfo], paint: Paint) -> String {
             },
             peer_state(peer.state).to_owned(),
             link(peer.link).to_owned(),
-            peer.rtt_ms
-                .map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms")),
+            peer.rtt_ms.map_or_else(|| "-".to_owned(), rtt),
             ago(peer.age_s),
             text::line(&peer.transport_id),
         ]);
@@ -74,7 +73,7 @@ pub fn peers(peers: &[PeerInfo], paint: Paint) -> String {
 
 /// Joined channels.
 #[must_use]
-pub fn channels(channels: &[ChannelSummary], paint: Paint) -> String {
+pub(crate) fn channels(channels: &[ChannelSummary], paint: Paint) -> String {
     if channels.is_empty() {
         return "No channel is joined. `sovereign channel join '#nearby'` joins one.".to_owned();
     }
@@ -95,7 +94,7 @@ pub fn channels(channels: &[ChannelSummary], paint: Paint) -> String {
 
 /// Who this node is.
 #[must_use]
-pub fn identity(info: &IdentityInfo, paint: Paint) -> String {
+pub(crate) fn identity(info: &IdentityInfo, paint: Paint) -> String {
     facts(
         &[
             ("name", text::name(&info.name)),
@@ -110,7 +109,7 @@ pub fn identity(info: &IdentityInfo, paint: Paint) -> String {
 
 /// Findings.
 #[must_use]
-pub fn doctor(checks: &[DoctorCheck], paint: Paint) -> String {
+pub(crate) fn doctor(checks: &[DoctorCheck], paint: Paint) -> String {
     let mut lines = Vec::new();
     let width = checks
         .iter()
@@ -136,17 +135,15 @@ pub fn doctor(checks: &[DoctorCheck], paint: Paint) -> String {
     lines.join("\n")
 }
 
-/// The effective configuration.
+/// The effective configuration: value and origin, and below what the key means and takes.
 #[must_use]
-pub fn config(settings: &Settings, paint: Paint) -> String {
-    let mut table = Table::new(&["KEY", "VALUE", "FROM", "RANGE", "MEANING"]);
-    table.row([
-        "data".to_owned(),
+pub(crate) fn config(settings: &Settings, paint: Paint) -> String {
+    let mut rows = vec![(
+        "data",
         text::line(&settings.data.display().to_string()),
-        settings.data_origin.word().to_owned(),
-        "a directory".to_owned(),
-        "Data directory; owner-only".to_owned(),
-    ]);
+        settings.data_origin,
+        "Data directory; owner-only. SOVEREIGN_DATA".to_owned(),
+    )];
     for key in KEYS {
         let setting = settings.get(key);
         let value = text::line(&setting.value.to_string());
@@ -154,15 +151,26 @@ pub fn config(settings: &Settings, paint: Paint) -> String {
             crate::config::Value::Number(_) => format!("{value} {}", key.unit),
             _ => value,
         };
-        table.row([
-            key.name.to_owned(),
-            value,
-            setting.origin.word().to_owned(),
-            key.allowed(),
-            key.doc.to_owned(),
-        ]);
+        let meaning = format!("{}. Range: {}. {}", key.doc, key.allowed(), key.variable());
+        rows.push((key.name, value, setting.origin, meaning));
     }
-    table.render(paint)
+    let width = rows.iter().map(|row| row.0.len()).max().unwrap_or(0);
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|(name, value, origin, meaning)| {
+            let from = match origin {
+                Origin::Default => paint.dim("default"),
+                other => paint.yellow(other.word()),
+            };
+            format!(
+                "{}  {}  ({from})\n  {}",
+                paint.bold(&text::pad(name, width)),
+                value,
+                paint.dim(meaning)
+            )
+        })
+        .collect();
+    lines.join("\n")
 }
 
 /// `label  value` lines.
@@ -186,6 +194,14 @@ pub(crate) fn span(seconds: u64) -> String {
         60..3600 => format!("{} min", seconds / 60),
         3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+fn rtt(ms: u32) -> String {
+    if ms == 0 {
+        "<1 ms".to_owned()
+    } else {
+        format!("{ms} ms")
     }
 }
 

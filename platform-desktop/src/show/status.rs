@@ -7,7 +7,7 @@ use crate::{output::Paint, text};
 
 /// As lines of facts.
 #[must_use]
-pub fn status(status: &Status, paint: Paint) -> String {
+pub(crate) fn status(status: &Status, paint: Paint) -> String {
     let network = match status.network.as_str() {
         "local" => paint.green("local"),
         other => paint.yellow(&text::line(other)),
@@ -45,7 +45,9 @@ pub fn status(status: &Status, paint: Paint) -> String {
     ];
     for (number, address) in status.listen.iter().enumerate() {
         let label = if number == 0 { "listen" } else { "" };
-        lines.push((label, text::line(address)));
+        // The transport id stands above.
+        let short = address.split("/p2p/").next().unwrap_or(address);
+        lines.push((label, text::line(short)));
     }
     for (number, (name, layer)) in status.layers.iter().enumerate() {
         let label = if number == 0 { "layers" } else { "" };

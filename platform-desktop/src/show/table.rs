@@ -6,7 +6,7 @@ use crate::{output::Paint, text};
 
 /// Rows under a heading.
 #[derive(Debug)]
-pub struct Table<const N: usize> {
+pub(crate) struct Table<const N: usize> {
     heads: [&'static str; N],
     rows: Vec<[String; N]>,
 }
@@ -14,7 +14,7 @@ pub struct Table<const N: usize> {
 impl<const N: usize> Table<N> {
     /// Without rows.
     #[must_use]
-    pub fn new(heads: &[&'static str; N]) -> Self {
+    pub(crate) fn new(heads: &[&'static str; N]) -> Self {
         Self {
             heads: *heads,
             rows: Vec::new(),
@@ -22,13 +22,13 @@ impl<const N: usize> Table<N> {
     }
 
     /// Adds a row; its cells are clean already.
-    pub fn row(&mut self, cells: [String; N]) {
+    pub(crate) fn row(&mut self, cells: [String; N]) {
         self.rows.push(cells);
     }
 
     /// As text, the last line without a break.
     #[must_use]
-    pub fn render(&self, paint: Paint) -> String {
+    pub(crate) fn render(&self, paint: Paint) -> String {
         let mut widths = self.heads.map(str::len);
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {

@@ -1,5 +1,7 @@
 //! What a node can be asked.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Longest message text taken in, in bytes (a bundle of the largest class holds it).
@@ -11,7 +13,7 @@ pub const MAX_PATH: usize = 4096;
 
 /// A command. Channels are named by `#name`, by label, by id or by a prefix of the id of at least
 /// eight digits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// The node as a whole.
@@ -101,4 +103,63 @@ pub enum Command {
     },
     /// Ends the node.
     Shutdown,
+}
+
+impl Command {
+    /// The word that names it in JSON.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Peers => "peers",
+            Self::ChannelCreate { .. } => "channel_create",
+            Self::ChannelJoin { .. } => "channel_join",
+            Self::ChannelLeave { .. } => "channel_leave",
+            Self::ChannelList => "channel_list",
+            Self::ChannelInvite { .. } => "channel_invite",
+            Self::ChannelRead { .. } => "channel_read",
+            Self::Send { .. } => "send",
+            Self::History { .. } => "history",
+            Self::Export { .. } => "export",
+            Self::Import { .. } => "import",
+            Self::IdShow => "id_show",
+            Self::IdBackup { .. } => "id_backup",
+            Self::IdWipe => "id_wipe",
+            Self::SetName { .. } => "set_name",
+            Self::Doctor => "doctor",
+            Self::Dial { .. } => "dial",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl fmt::Debug for Command {
+    /// The word alone: a command may hold a passphrase, a key or a text, and logs must not (OPS-2).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_by_its_word_alone() {
+        let command = Command::IdBackup {
+            path: "/p".into(),
+            passphrase: "secret".into(),
+        };
+        assert_eq!(format!("{command:?}"), "id_backup");
+        for command in [
+            command,
+            Command::Status,
+            Command::Dial {
+                address: "/a".into(),
+            },
+        ] {
+            let json = serde_json::to_value(&command).unwrap();
+            assert_eq!(json["command"], command.word());
+        }
+    }
 }

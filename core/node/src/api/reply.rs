@@ -74,6 +74,9 @@ pub struct StoreStatus {
     pub bundles: u64,
     /// Of these, carried for others.
     pub carried_bundles: u64,
+    /// Bytes of the bundles carried for others.
+    #[serde(default)]
+    pub carried_bytes: u64,
     /// Bytes on disk.
     pub bytes: u64,
     /// Whether the store is open read-only.

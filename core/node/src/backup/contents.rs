@@ -11,8 +11,9 @@ use crate::{
     api::{ApiError, ErrorKind},
     ports::{
         rng::Rng,
-        store::{Batch, Op, Store, StoreError, Table},
+        store::{Batch, Op, Store, Table},
     },
+    runtime::home::{NODE, store_error},
 };
 
 /// The only version so far.
@@ -25,8 +26,6 @@ const MAX_NAME: usize = 256;
 const MAX_CHANNEL_NAME: usize = 64;
 /// `ChannelRecord::kind`: public, private.
 const KINDS: [u32; 2] = [1, 2];
-/// Key of the node's record in [`Table::Meta`].
-const NODE_KEY: &[u8] = b"node";
 
 /// The contents of a backup, checked.
 #[derive(Clone, PartialEq)]
@@ -56,8 +55,8 @@ impl Backup {
     /// make no sense, [`ErrorKind::TooLarge`], or the store's.
     pub fn collect(store: &dyn Store) -> Result<Self, ApiError> {
         let node = store
-            .get(Table::Meta, NODE_KEY)
-            .map_err(|error| from_store(&error))?
+            .get(Table::Meta, NODE)
+            .map_err(store_error)?
             .map(Zeroizing::new)
             .ok_or_else(|| {
                 ApiError::new(
@@ -80,7 +79,7 @@ impl Backup {
                 (Ok(_), Ok(_)) => {}
                 _ => broken = true,
             })
-            .map_err(|error| from_store(&error))?;
+            .map_err(store_error)?;
         if broken {
             return Err(damaged("a channel's record"));
         }
@@ -97,9 +96,7 @@ impl Backup {
     /// # Errors
     /// [`ErrorKind::Exists`] when the store has an identity already, or the store's.
     pub fn put(&self, store: &dyn Store, rng: &dyn Rng) -> Result<(), ApiError> {
-        let present = store
-            .get(Table::Meta, NODE_KEY)
-            .map_err(|error| from_store(&error))?;
+        let present = store.get(Table::Meta, NODE).map_err(store_error)?;
         if present.is_some() {
             return Err(ApiError::new(
                 ErrorKind::Exists,
@@ -125,13 +122,13 @@ impl Backup {
                 record.encode_to_vec(),
             )
         });
-        let node = Op::Put(Table::Meta, NODE_KEY.to_vec(), node.encode_to_vec());
+        let node = Op::Put(Table::Meta, NODE.to_vec(), node.encode_to_vec());
         // One batch: a restore that is interrupted leaves nothing.
         store
             .commit(Batch {
                 ops: channels.chain([node]).collect(),
             })
-            .map_err(|error| from_store(&error))
+            .map_err(store_error)
     }
 
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, ApiError> {
@@ -244,20 +241,8 @@ fn damaged(what: &str) -> ApiError {
     )
 }
 
-fn from_store(error: &StoreError) -> ApiError {
-    let (kind, hint) = match error {
-        StoreError::Full => (ErrorKind::DiskFull, "make room and try again"),
-        StoreError::Held => (ErrorKind::Held, "stop the other node first"),
-        StoreError::Newer { .. } => (ErrorKind::StoreNewer, "use the newer program"),
-        StoreError::Damaged { .. } => (ErrorKind::ReadOnly, "restore into an empty directory"),
-        StoreError::TooLarge => (ErrorKind::Internal, "report this"),
-        StoreError::Io(_) => (ErrorKind::Io, "`sovereign doctor` may say more"),
-    };
-    ApiError::new(kind, error.to_string(), hint)
-}
-
 #[cfg(test)]
-pub(super) fn sample() -> Backup {
+pub(crate) fn sample() -> Backup {
     let channel = |id: u8, kind: u32, epoch: u32| {
         let record = ChannelRecord {
             name: format!("channel {id}"),
@@ -282,64 +267,12 @@ pub(super) fn sample() -> Backup {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Mutex};
-
     use super::*;
-    use crate::ports::store::StoreStats;
+    use crate::adapters::{rng::SeededRng, store::MemoryStore};
 
-    #[derive(Default)]
-    struct Fake(Mutex<BTreeMap<(Table, Vec<u8>), Vec<u8>>>);
-
-    impl Store for Fake {
-        fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-            Ok(self.0.lock().unwrap().get(&(table, key.to_vec())).cloned())
-        }
-        fn scan(
-            &self,
-            table: Table,
-            visit: &mut dyn FnMut(&[u8], &[u8]),
-        ) -> Result<(), StoreError> {
-            for ((_, key), value) in self
-                .0
-                .lock()
-                .unwrap()
-                .iter()
-                .filter(|((t, _), _)| *t == table)
-            {
-                visit(key, value);
-            }
-            Ok(())
-        }
-        fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-            for op in batch.ops {
-                match op {
-                    Op::Put(table, key, value) => {
-                        self.0.lock().unwrap().insert((table, key), value)
-                    }
-                    Op::Delete(table, key) => self.0.lock().unwrap().remove(&(table, key)),
-                };
-            }
-            Ok(())
-        }
-        fn stats(&self) -> StoreStats {
-            StoreStats::default()
-        }
-    }
-
-    struct Counting(Mutex<u8>);
-    impl Rng for Counting {
-        fn fill(&self, buffer: &mut [u8]) {
-            for byte in buffer {
-                let mut next = self.0.lock().unwrap();
-                *next = next.wrapping_add(1);
-                *byte = *next;
-            }
-        }
-    }
-
-    fn restored() -> Fake {
-        let store = Fake::default();
-        sample().put(&store, &Counting(Mutex::new(0))).unwrap();
+    fn restored() -> MemoryStore {
+        let store = MemoryStore::default();
+        sample().put(&store, &SeededRng::new(1)).unwrap();
         store
     }
 
@@ -361,11 +294,9 @@ mod tests {
 
     #[test]
     fn an_identity_is_never_overwritten() {
-        let error = sample()
-            .put(&restored(), &Counting(Mutex::new(9)))
-            .unwrap_err();
+        let error = sample().put(&restored(), &SeededRng::new(2)).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Exists);
-        let none = Backup::collect(&Fake::default()).unwrap_err();
+        let none = Backup::collect(&MemoryStore::default()).unwrap_err();
         assert_eq!(none.kind, ErrorKind::NotFound);
     }
 
@@ -385,21 +316,15 @@ mod tests {
         record.epochs[1].adopted_life_s = 77;
         record.read_lamport = 5;
         record.joined_life_s = 6;
-        let put = |id: u8, record: &ChannelRecord| {
-            Op::Put(Table::Channels, vec![id; 16], record.encode_to_vec())
-        };
-        store
-            .commit(Batch {
-                ops: vec![put(2, &record)],
-            })
-            .unwrap();
+        let put = Op::Put(Table::Channels, vec![2; 16], record.encode_to_vec());
+        store.commit(Batch { ops: vec![put] }).unwrap();
         assert_eq!(Backup::collect(&store).unwrap(), sample());
     }
 
     #[test]
     fn every_field_is_checked_both_ways() {
         type Change = fn(&mut Backup);
-        let changes: [Change; 8] = [
+        let changes: [Change; 7] = [
             |b| b.name = "x".repeat(MAX_NAME + 1),
             |b| b.channels[0].1.name.clear(),
             |b| b.channels[0].1.name = "x".repeat(MAX_CHANNEL_NAME + 1),

@@ -13,6 +13,8 @@ use age::{
 };
 use zeroize::Zeroizing;
 
+#[cfg(test)]
+pub(crate) use contents::sample;
 pub use contents::{Backup, MAX_CHANNELS};
 pub use file::{read_file, write_file};
 
@@ -130,10 +132,6 @@ mod tests {
 
     /// Cheap, so that tests are quick; the code is the same.
     const CHEAP: u8 = 2;
-
-    fn sample() -> Backup {
-        contents::sample()
-    }
 
     #[test]
     fn a_backup_comes_back() {

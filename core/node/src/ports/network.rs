@@ -42,7 +42,7 @@ pub enum NetworkCommand {
         /// The frame.
         frame: Bytes,
     },
-    /// Close a link.
+    /// Close a link. What was queued before still leaves; what comes in is not reported any more.
     Close {
         /// Which.
         link: LinkId,
@@ -110,21 +110,23 @@ pub enum NetworkEvent {
         /// Without length prefix; at most 1 KiB.
         frame: Bytes,
     },
-    /// Frames left the queue for the connection: how many bytes of frames.
+    /// Frames left the queue and were flushed into the connection: how many bytes of frames.
     Sent {
         /// Over which link.
         link: LinkId,
         /// Sum of the frames' lengths.
         bytes: usize,
     },
-    /// The link is gone.
+    /// The link is gone. With `DownReason::Unsupported` it may never have been up: the connection
+    /// stood, and its other end did not speak `link/1`; if this node had dialled, `DialFailed` is
+    /// reported too.
     Down {
         /// Which.
         link: LinkId,
         /// Why.
         reason: DownReason,
     },
-    /// No endpoint of a dialled peer answered.
+    /// No endpoint of a dialled peer answered with a link.
     DialFailed {
         /// Who was meant.
         peer: TransportId,
@@ -144,7 +146,7 @@ pub enum NetworkEvent {
         token: u64,
         /// Where.
         topic: Topic,
-        /// The bundle.
+        /// Age, lifetime and bundle (docs/protocol.md §7.5).
         data: Bytes,
     },
 }

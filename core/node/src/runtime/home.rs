@@ -76,7 +76,7 @@ impl Home {
 
     /// The IP transport key, renewed when it has lived its time.
     pub(super) fn transport(
-        &mut self,
+        &self,
         life: Duration,
         rng: &mut impl CryptoRng,
     ) -> Result<(TransportKey, bool), ApiError> {
@@ -87,11 +87,13 @@ impl Home {
                 return Ok((key, false));
             }
         }
-        let mut fresh = [0; 32];
-        rng.fill_bytes(&mut fresh);
-        self.record.transport_seed = fresh.to_vec().into();
-        self.record.transport_made_life_s = life.as_secs();
-        Ok((TransportKey::from_seed(fresh, life), true))
+        Ok((TransportKey::generate(rng, life), true))
+    }
+
+    /// Takes a transport key in; to be saved.
+    pub(super) fn adopt(&mut self, key: &TransportKey) {
+        self.record.transport_seed = key.seed.to_vec().into();
+        self.record.transport_made_life_s = key.made.as_secs();
     }
 }
 
@@ -114,6 +116,9 @@ fn seed(bytes: &[u8]) -> Result<[u8; 32], ApiError> {
     bytes.try_into().map_err(|_| damaged())
 }
 
+/// Takes a pair of a table in; `None` when it is not this program's.
+type Take<'a> = dyn FnMut(&[u8], &[u8]) -> Option<()> + 'a;
+
 /// Everything that the engine is restored from.
 pub(super) fn stored(store: &dyn Store) -> Result<Stored, ApiError> {
     let mut stored = Stored {
@@ -121,7 +126,7 @@ pub(super) fn stored(store: &dyn Store) -> Result<Stored, ApiError> {
         ..Stored::default()
     };
     let mut foreign = false;
-    let mut scan = |table, take: &mut dyn FnMut(&[u8], &[u8]) -> Option<()>| {
+    let mut scan = |table, take: &mut Take<'_>| {
         store
             .scan(table, &mut |key, value| {
                 foreign |= take(key, value).is_none()

@@ -199,6 +199,43 @@ async fn gossip_survives_the_loss_of_one_of_two_admitted_links() {
     reaches(&mut b, &mut a, 4).await;
 }
 
+/// A node that does not take its events: gossip stops growing, and starts again when it does.
+#[tokio::test]
+async fn gossip_that_nobody_takes_is_bounded_and_counted() {
+    let (mut b, at) = listening(&config(2, &[tcp("127.0.0.1:0")])).await;
+    let mut a = P2pNetwork::start(&config(1, &[])).unwrap();
+    let peer = b.transport_id();
+    let (link, back) = connect(&mut a, &mut b, peer, at[0]).await;
+    join(&mut a, link.link);
+    join(&mut b, back.link);
+    reaches(&mut a, &mut b, 1).await;
+    for n in 0..200 {
+        publish(&mut a, &[20, n]);
+    }
+    let counted = async {
+        while b.counters().dropped_gossip < 200 - 64 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(HANG, counted)
+        .await
+        .expect("the surplus is counted");
+    // What was kept comes first, then the frame that was sent after it.
+    send(&mut a, link.link, b"after");
+    let mut kept = 0;
+    until(&mut b, |event| match event {
+        NetworkEvent::Gossip { .. } => {
+            kept += 1;
+            None
+        }
+        NetworkEvent::Frame { .. } => Some(()),
+        _ => None,
+    })
+    .await;
+    assert_eq!(kept, 64);
+    reaches(&mut a, &mut b, 3).await;
+}
+
 #[tokio::test]
 async fn a_node_without_gossip_ignores_its_commands() {
     let without = sovereign_node::adapters::p2p::P2pConfig {

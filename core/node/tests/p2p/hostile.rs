@@ -1,18 +1,34 @@
 //! Peers that break the rules, and peers that are none of ours.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use futures::StreamExt;
-use libp2p::{Multiaddr, Swarm, identity::Keypair, swarm::SwarmEvent};
+use libp2p::{
+    Multiaddr, StreamProtocol, Swarm, Transport,
+    core::{
+        Endpoint as CoreEndpoint,
+        transport::{DialOpts, MemoryTransport, PortUse},
+        upgrade::OutboundConnectionUpgrade,
+    },
+    identify,
+    identity::Keypair,
+    multiaddr::Protocol,
+    noise, ping,
+    swarm::{NetworkBehaviour, SwarmEvent},
+};
 use sovereign_node::{
     adapters::p2p::P2pNetwork,
     ports::network::{DownReason, Endpoint, Network, NetworkCommand, NetworkEvent},
 };
 
+use tokio::time::timeout;
+
 use super::{
     raw::{LINK, Outcome, Raw, Script, id_of, listen, memory_swarm, swarm},
     support::*,
 };
+
+const GOSSIP: StreamProtocol = StreamProtocol::new("/meshsub/1.1.0");
 
 fn raw(script: Script) -> (Keypair, Swarm<Raw>) {
     let keypair = Keypair::generate_ed25519();
@@ -36,9 +52,23 @@ fn endpoint(address: &Multiaddr) -> Endpoint {
     tcp(&format!("{ip}:{port}"))
 }
 
-/// A counter has no event: it is looked at again a little later.
-async fn look_again() {
-    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+/// Waits for a counter, which has no event, while a raw peer and the node run.
+async fn until_counted(
+    peer: &mut Swarm<Raw>,
+    node: &mut P2pNetwork,
+    mut enough: impl FnMut(&P2pNetwork, Option<NetworkEvent>) -> bool,
+) {
+    let run = async {
+        let mut event = None;
+        while !enough(node, event.take()) {
+            tokio::select! {
+                _ = peer.select_next_some() => {}
+                got = next(node) => event = Some(got),
+                () = tokio::time::sleep(Duration::from_millis(5)) => {}
+            }
+        }
+    };
+    timeout(HANG, run).await.expect("it is counted");
 }
 
 /// Runs a raw peer until its connection is closed.
@@ -140,20 +170,17 @@ async fn surplus_substreams_are_refused_and_counted() {
         ));
     }
     let mut seen = Vec::new();
-    while node.counters().refused_substreams < 2 || seen.is_empty() {
-        tokio::select! {
-            _ = dialler.select_next_some() => {}
-            () = look_again() => {}
-            event = next(&mut node) => match event {
-                NetworkEvent::Frame { frame, .. } => seen.push(frame),
-                NetworkEvent::Down { .. } => panic!("{event:?}"),
-                _ => {}
-            },
+    until_counted(&mut dialler, &mut node, |node, event| {
+        match event {
+            Some(NetworkEvent::Frame { frame, .. }) => seen.push(frame),
+            Some(NetworkEvent::Down { reason, .. }) => panic!("{reason:?}"),
+            _ => {}
         }
-    }
+        node.counters().refused_substreams == 2 && !seen.is_empty()
+    })
+    .await;
     // Whichever was agreed upon first is the link.
     assert_eq!(seen.len(), 1);
-    assert_eq!(node.counters().refused_substreams, 2);
     node.submit(NetworkCommand::Close { link: link.link });
 
     // From the wrong side: the listener's is refused, the dialler's own is the link.
@@ -167,13 +194,17 @@ async fn surplus_substreams_are_refused_and_counted() {
         peer: id_of(&keypair),
         endpoints: vec![endpoint(&at)],
     });
-    while node.counters().refused_substreams < 1 {
-        tokio::select! {
-            _ = listener.select_next_some() => {}
-            () = look_again() => {}
-            event = next(&mut node) => assert!(matches!(event, NetworkEvent::Up { .. } | NetworkEvent::Rtt { .. }), "{event:?}"),
+    let mut link = None;
+    until_counted(&mut listener, &mut node, |node, event| {
+        match event {
+            Some(NetworkEvent::Up { link: up, .. }) => link = Some(up),
+            Some(NetworkEvent::Frame { .. }) => panic!("a frame came over a refused substream"),
+            Some(NetworkEvent::Down { reason, .. }) => panic!("{reason:?}"),
+            _ => {}
         }
-    }
+        node.counters().refused_substreams == 1 && link.is_some()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -197,14 +228,13 @@ async fn a_peer_that_keeps_opening_substreams_is_let_go() {
     assert!(node.counters().refused_substreams <= 16);
 }
 
-/// Gossip is shut until the peer is admitted, and identify says nothing that tells nodes apart.
+/// Gossip is shut until the peer is admitted.
 #[tokio::test]
-async fn a_stranger_finds_no_gossip_and_learns_neither_addresses_nor_version() {
+async fn a_stranger_finds_no_gossip() {
     let (mut node, at) = listening(&config(1, &[tcp("127.0.0.1:0")])).await;
-    let gossip = libp2p::StreamProtocol::new("/meshsub/1.1.0");
     let (_, mut stranger) = raw(Script {
         listens: None,
-        opens: vec![(gossip, vec![]), (LINK, vec![])],
+        opens: vec![(GOSSIP, vec![]), (LINK, vec![])],
     });
     stranger.dial(address(at[0])).unwrap();
     let mut outcomes = Vec::new();
@@ -216,19 +246,61 @@ async fn a_stranger_finds_no_gossip_and_learns_neither_addresses_nor_version() {
     }
     outcomes.sort_by_key(|outcome| *outcome == Outcome::NotSupported);
     assert_eq!(outcomes, [Outcome::Opened, Outcome::NotSupported]);
+}
 
+/// Reads what identify says, and answers pings so that time can be told.
+#[derive(NetworkBehaviour)]
+struct Curious {
+    raw: Raw,
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+}
+
+/// Identify says nothing that tells nodes apart, and pushes nothing when a gate opens.
+#[tokio::test]
+async fn identify_tells_neither_addresses_nor_version_nor_membership() {
+    let mut config = config(1, &[tcp("127.0.0.1:0")]);
+    config.ping_interval = Duration::from_millis(20);
+    let (mut node, at) = listening(&config).await;
     let keypair = Keypair::generate_ed25519();
-    let identify = libp2p::identify::Config::new("/test/1".into(), keypair.public());
-    let mut curious = swarm(&keypair, libp2p::identify::Behaviour::new(identify));
+    let mut curious = swarm(
+        &keypair,
+        Curious {
+            raw: Raw(
+                Script {
+                    listens: None,
+                    opens: vec![(LINK, vec![])],
+                },
+                VecDeque::new(),
+            ),
+            identify: identify::Behaviour::new(identify::Config::new(
+                "/test/1".into(),
+                keypair.public(),
+            )),
+            ping: ping::Behaviour::default(),
+        },
+    );
     curious.dial(address(at[0])).unwrap();
-    let info = loop {
+    let (mut infos, mut pings) = (Vec::new(), 0);
+    let mut admitted = false;
+    // Ten answered pings after the gate was opened, a push would have had its time.
+    while infos.is_empty() || pings < 10 {
         tokio::select! {
             event = curious.select_next_some() => {
-                if let SwarmEvent::Behaviour(libp2p::identify::Event::Received { info, .. }) = event { break info }
+                if let SwarmEvent::Behaviour(CuriousEvent::Identify(identify::Event::Received { info, .. })) = event {
+                    infos.push(info);
+                }
             }
-            _ = node.next() => {}
+            event = next(&mut node) => if let NetworkEvent::Rtt { link, .. } = event && !infos.is_empty() {
+                if !std::mem::replace(&mut admitted, true) {
+                    node.submit(NetworkCommand::AdmitToGossip { link });
+                }
+                pings += 1;
+            },
         }
-    };
+    }
+    assert_eq!(infos.len(), 1);
+    let info = &infos[0];
     assert_eq!(
         (info.protocol_version.as_str(), info.agent_version.as_str()),
         ("/sovereign/1.0.0", "sovereign")
@@ -305,8 +377,8 @@ async fn a_connection_without_a_link_is_closed() {
 #[tokio::test]
 async fn a_peer_that_does_not_answer_pings_is_let_go() {
     let mut impatient = config(1, &[tcp("127.0.0.1:0")]);
-    impatient.ping_interval = std::time::Duration::from_millis(10);
-    impatient.ping_timeout = std::time::Duration::from_millis(50);
+    impatient.ping_interval = Duration::from_millis(10);
+    impatient.ping_timeout = Duration::from_millis(50);
     let (mut node, at) = listening(&impatient).await;
     // It accepts the substream and says nothing.
     let ping = libp2p::StreamProtocol::new("/ipfs/ping/1.0.0");
@@ -324,4 +396,38 @@ async fn a_peer_that_does_not_answer_pings_is_let_go() {
         );
     };
     tokio::join!(play, until_closed(&mut mute));
+}
+
+/// The version of a slow link is bound into its handshake: another one gets no further
+/// than its first answer.
+#[tokio::test]
+async fn a_slow_link_refuses_another_handshake() {
+    let (mut node, _) = listening(&config(1, &[Endpoint::Memory(303, true)])).await;
+    let slow_address = Multiaddr::from(Protocol::Memory(0xB1E0 << 48 | 303));
+    let options = DialOpts {
+        role: CoreEndpoint::Dialer,
+        port_use: PortUse::New,
+    };
+    let keypair = Keypair::generate_ed25519();
+    let other_version = |text: &[u8]| {
+        noise::Config::new(&keypair)
+            .unwrap()
+            .with_prologue(text.to_vec())
+    };
+    for prologue in [&b""[..], b"sovereign/slow/2/noise/link/1"] {
+        let mut transport = MemoryTransport::new();
+        let stream = transport
+            .dial(slow_address.clone(), options)
+            .unwrap()
+            .await
+            .unwrap();
+        let shake = other_version(prologue).upgrade_outbound(stream, "/noise");
+        assert!(timeout(HANG, shake).await.expect("it ends").is_err());
+    }
+    // None of it was a link.
+    let mut peer = P2pNetwork::start(&config(2, &[])).unwrap();
+    let id = node.slow_key().transport_id();
+    let (link, _) = connect(&mut peer, &mut node, id, Endpoint::Memory(303, true)).await;
+    assert_eq!(link.peer, id);
+    assert_eq!(node.counters().refused_incoming, 2);
 }

@@ -140,6 +140,32 @@ async fn one_key_holds_at_most_four_connections() {
     assert!(dial_failed(&mut peer, id).await.contains("limits"));
 }
 
+/// Others cannot take the places that are kept for this node's own dials.
+#[tokio::test]
+async fn incoming_connections_leave_room_for_dials() {
+    let mut small = config(1, &[tcp("127.0.0.1:0")]);
+    (small.limits.established, small.limits.established_incoming) = (3, 2);
+    let (mut node, at) = listening(&small).await;
+    let id = node.transport_id();
+    let mut taken = Vec::new();
+    for n in 10..12 {
+        let (flooder, held) = flood(n, id, at[0]).await;
+        assert!(held);
+        taken.push(flooder);
+    }
+    assert!(!flood(12, id, at[0]).await.1);
+    let (friend, friends) = listening(&config(2, &[tcp("127.0.0.1:0")])).await;
+    let peer = friend.transport_id();
+    node.submit(NetworkCommand::Dial {
+        peer,
+        endpoints: friends,
+    });
+    until(&mut node, |event| {
+        matches!(event, NetworkEvent::Up { peer: up, .. } if up == peer).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn above_the_memory_bound_no_connection_is_made() {
     let mut poor = config(1, &[tcp("127.0.0.1:0")]);

@@ -290,9 +290,8 @@ async fn a_slow_consumer_slows_the_sender_down_and_loses_nothing() {
             Err(_) => break,
         }
     }
-    // The inbox, a yamux window (256 KiB, doubled once while frames still flowed), the sender's
-    // queue, and a batch on either side.
-    let most = NETWORK_INBOX + 512 + WIDE_QUEUE / 1024 + 64;
+    // The inbox, the yamux window of 256 KiB, the sender's queue, and a batch on either side.
+    let most = NETWORK_INBOX + 256 + WIDE_QUEUE / 1024 + 32;
     assert!(
         (next_frame as usize) < most,
         "{next_frame} frames were taken, at most {most} may be"

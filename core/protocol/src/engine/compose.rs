@@ -56,10 +56,11 @@ pub enum SendError {
     #[error("the text is empty, longer than 12,000 bytes, or holds control characters")]
     Text,
     /// The store does not take writes.
-    #[error(
-        "the store takes no more: nothing was lost, but nothing can be written until there is room"
-    )]
-    Store,
+    #[error("the store takes no writes at present: nothing was lost, but nothing can be written")]
+    Store {
+        /// For want of room.
+        full: bool,
+    },
     /// The shelf has no room for own messages.
     #[error("the store's cap is reached by own messages: raise it or wait for old ones to expire")]
     NoRoom,
@@ -128,7 +129,9 @@ impl Engine {
         if self.channels.len() >= MAX_CHANNELS {
             return Err(ChannelError::Full);
         }
-        let channel = Channel::new(keys, &self.identity, self.clock.life());
+        let mut channel = Channel::new(keys, &self.identity, self.clock.life());
+        // Bundles of this channel that were carried unread can be read now.
+        channel.searching = true;
         let record = channel_record(&channel);
         self.channels.insert(id, channel);
         let token = self.persist(
@@ -138,8 +141,7 @@ impl Engine {
             }],
             Pending::Quiet,
         );
-        // Bundles of this channel that were carried unread can be read now.
-        self.open_carried();
+        self.begin_search();
         self.announce_membership();
         Ok((id, token))
     }
@@ -149,15 +151,19 @@ impl Engine {
     /// # Errors
     /// [`ChannelError::Unknown`].
     pub fn leave_channel(&mut self, id: ChannelId) -> Result<Token, ChannelError> {
+        let mut ops = Vec::new();
+        self.carry_on(id, &mut ops);
         let channel = self.channels.remove(&id).ok_or(ChannelError::Unknown)?;
-        let mut ops = vec![StoreOp::DropChannel(id)];
         for message in channel.log.ids() {
             ops.push(StoreOp::DropMessage(message));
             self.states.remove(&message);
         }
         self.own.retain(|_, (channel, _)| *channel != id);
         self.announce_membership();
-        Ok(self.persist(ops, Pending::Quiet))
+        // The keys first: what a crash leaves of the rest is swept at the next start.
+        let token = self.persist(vec![StoreOp::DropChannel(id)], Pending::Quiet);
+        self.persist_quietly(ops);
+        Ok(token)
     }
 
     /// The text that others join with: an invitation, or `#name`.
@@ -218,8 +224,7 @@ impl Engine {
         let composed = self.compose(id, Kind::Text, payload, Some(body), now, rng)?;
         if let Some(channel) = self.channels.get_mut(&id) {
             channel.told_name = Some(name);
-            // Whoever writes has acknowledged by it.
-            channel.receipt_due = None;
+            channel.no_receipt();
         }
         Ok(composed)
     }
@@ -233,13 +238,15 @@ impl Engine {
         now: Now,
         rng: &mut impl CryptoRng,
     ) -> Result<Composed, SendError> {
-        if self.store_trouble.is_some() {
-            return Err(SendError::Store);
+        if let Some(full) = self.store_trouble {
+            return Err(SendError::Store { full });
         }
         let key_clock = self.clock.key();
         let life = self.clock.life();
         let channel = self.channels.get_mut(&id).ok_or(SendError::Unknown)?;
-        let stepped = channel.keys.step(key_clock);
+        if channel.keys.step(key_clock) {
+            channel.stored = false;
+        }
         let place = channel.log.next_place();
         let epoch = channel.keys.newest_epoch();
         let draft = Draft {
@@ -272,7 +279,8 @@ impl Engine {
             .keep(&arrival, body.clone(), Some(envelope.id))
             .map_err(|_| SendError::NoRoom)?;
         let channel = self.channels.get_mut(&id).ok_or(SendError::Unknown)?;
-        if stepped {
+        // A message is not durable without the keys that read it.
+        if !channel.stored {
             ops.push(StoreOp::PutChannel {
                 channel: id,
                 record: channel_record(channel),
@@ -292,7 +300,7 @@ impl Engine {
             self.own.insert(content, (id, envelope.id));
         }
         // In the log at once: the next message, written before this one is durable, follows it.
-        channel.log.insert(log_message(&envelope));
+        let change = channel.log.insert(log_message(&envelope));
         if let Some(name) = text.as_ref().and_then(|text| text.name.as_deref()) {
             channel.names.note(order_of(&envelope), name);
         }
@@ -306,6 +314,7 @@ impl Engine {
             },
         );
         self.arriving.insert(content, token);
+        self.apply(id, change.unwrap_or_default());
         Ok(Composed {
             message: envelope.id,
             channel: id,
@@ -346,9 +355,10 @@ impl Engine {
         self.shelf.remove(&content);
         self.own.remove(&content);
         self.states.remove(&message);
-        if let Some(channel) = self.channels.get_mut(&channel) {
-            channel.log.withdraw(&message);
-            channel.told_name = None;
+        if let Some(known) = self.channels.get_mut(&channel) {
+            let change = known.log.withdraw(&message);
+            known.told_name = None;
+            self.apply(channel, change);
         }
     }
 }
@@ -356,6 +366,7 @@ impl Engine {
 pub(super) fn channel_record(channel: &Channel) -> Vec<u8> {
     let mut record = channel.keys.to_record();
     record.joined_life_s = channel.joined.as_secs();
+    record.searching = channel.searching;
     if let Some((lamport, author, message)) = channel.read {
         record.read_lamport = lamport;
         record.read_author = author.0.to_vec().into();

@@ -2,13 +2,15 @@
 //! announcements afterwards (decision 9).
 
 use core::time::Duration;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Engine, Tell, link::Link};
+use super::{Engine, Tell, Token, link::Link};
 use crate::{
     id::{ChannelId, ContentId, LinkId},
     link_kind::Role,
     policy::{eager::Candidate, strikes::Strike},
-    reconcile::{Reconciliation, ShortId, Step, frames},
+    reconcile::{Reconciliation, SessionKey, SessionSet, ShortId, Step, frames},
+    shelf::Shelf,
     time::Now,
     wire::v1::{Done, Gone, Have, Want, frame::Body},
 };
@@ -21,14 +23,6 @@ const UNASKED: usize = 4;
 const ANNOUNCE_BELOW: usize = 4_096;
 /// A quiet link's index of short ids is given back after so long.
 const INDEX_KEPT: Duration = Duration::from_secs(30);
-
-/// A bundle that waits for a place in a session's queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Owed {
-    pub(super) content: ContentId,
-    /// The short id of the Want that it answers.
-    pub(super) wanted: Option<ShortId>,
-}
 
 impl Engine {
     /// A link is ready: the listener opens the reconciliation, on one link of each peer.
@@ -50,11 +44,9 @@ impl Engine {
     pub(super) fn take_over(&mut self, id: LinkId, lost: &Link) {
         if let Some(link) = self.links.get_mut(&id) {
             let unfinished = lost.session.unfinished_bundles().into_iter();
-            let owed = unfinished.chain(lost.owed.iter().map(|owed| owed.content));
-            link.owed.extend(owed.map(|content| Owed {
-                content,
-                wanted: None,
-            }));
+            for content in unfinished.chain(lost.owed.iter()) {
+                link.owed.push(content, None);
+            }
         }
         // A stand-by link that never reconciled does it now: nothing that was lost on the way stays lost.
         self.start_reconciliation(id);
@@ -68,8 +60,10 @@ impl Engine {
             return;
         }
         let Some(key) = link.key() else { return };
-        let mut reconciliation = Reconciliation::over(Role::Listener, self.shelf.session_set(key));
+        let mut reconciliation =
+            Reconciliation::over(Role::Listener, snapshot(&self.shelf, &self.arriving, key));
         let steps = reconciliation.start();
+        link.index_over(&reconciliation);
         link.reconciliation = Some(reconciliation);
         self.take_steps(id, steps);
     }
@@ -84,10 +78,15 @@ impl Engine {
             self.strike(id, Strike::BadReconciliation, now);
             return;
         }
-        let shelf = &self.shelf;
-        let reconciliation = link
-            .reconciliation
-            .get_or_insert_with(|| Reconciliation::over(role, shelf.session_set(key)));
+        if link.reconciliation.is_none() {
+            let set = snapshot(&self.shelf, &self.arriving, key);
+            let reconciliation = Reconciliation::over(role, set);
+            link.index_over(&reconciliation);
+            link.reconciliation = Some(reconciliation);
+        }
+        let Some(reconciliation) = &mut link.reconciliation else {
+            return;
+        };
         match reconciliation.on_frame(body) {
             Ok(steps) => self.take_steps(id, steps),
             Err(_) => self.strike(id, Strike::BadReconciliation, now),
@@ -105,7 +104,9 @@ impl Engine {
     }
 
     fn difference(&mut self, id: LinkId, lack: Vec<ShortId>, offer: Vec<ContentId>) {
-        let offer = self.shelf.order_offers(offer, self.clock.life());
+        let mut offer = self.shelf.order_offers(offer, self.clock.life());
+        // Meanwhile some of it has come, or gone out, as new.
+        let lacked = self.lacked(id, &lack);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -114,12 +115,12 @@ impl Engine {
         for short in &lack {
             link.note_theirs(*short);
         }
-        self.fetch.heard(id, lack);
+        offer.retain(|content| !link.has(&key.short(content)) && !link.owes(content));
+        self.fetch.heard(id, lacked);
         if link.ends.medium.is_slow() || offer.len() <= UNASKED {
-            link.owed.extend(offer.into_iter().map(|content| Owed {
-                content,
-                wanted: None,
-            }));
+            for content in offer {
+                link.owed.push(content, None);
+            }
         } else {
             link.announce
                 .extend(offer.iter().map(|content| key.short(content)));
@@ -156,6 +157,7 @@ impl Engine {
             link.reconciliation = None;
             let peer = link.ends.peer;
             self.tell(Tell::Synced(peer));
+            self.acknowledge_backlog(id);
         }
     }
 
@@ -171,34 +173,27 @@ impl Engine {
         let mut gone = Vec::new();
         for (short, content) in shorts.iter().zip(found) {
             match content.filter(|content| self.shelf.held(content)) {
-                Some(content) => {
-                    let waits = link.owed.iter().any(|owed| owed.content == content);
-                    if !waits && !link.session.is_queued(&content) {
-                        link.owed.push_back(Owed {
-                            content,
-                            wanted: Some(*short),
-                        });
-                    }
-                }
+                Some(content) => link.owed.push(content, Some(*short)),
                 None => gone.push(*short),
             }
         }
-        for ids in frames::pack_all(&gone) {
+        self.regret(id, &gone);
+    }
+
+    /// Tells the other end that what it wants is not here any more.
+    pub(super) fn regret(&mut self, id: LinkId, gone: &[ShortId]) {
+        for ids in frames::pack_all(gone) {
             self.send(id, Body::Gone(Gone { ids }));
         }
     }
 
-    pub(super) fn gone(&mut self, id: LinkId, shorts: &[ShortId], now: Now) {
-        self.fetch.gone(id, shorts, now.boot);
+    pub(super) fn gone(&mut self, id: LinkId, shorts: &[ShortId]) {
+        self.fetch.gone(id, shorts);
     }
 
     /// The other end announces bundles.
     pub(super) fn announced(&mut self, id: LinkId, shorts: &[ShortId]) {
-        let lacked: Vec<ShortId> = shorts
-            .iter()
-            .copied()
-            .filter(|short| self.resolve(id, *short).is_none())
-            .collect();
+        let lacked = self.lacked(id, shorts);
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
@@ -208,19 +203,38 @@ impl Engine {
         self.fetch.heard(id, lacked);
     }
 
+    fn lacked(&mut self, id: LinkId, shorts: &[ShortId]) -> Vec<ShortId> {
+        let shorts = shorts.iter().copied();
+        shorts
+            .filter(|short| {
+                let content = self.resolve(id, *short);
+                !content.is_some_and(|content| self.knows(&content))
+            })
+            .collect()
+    }
+
+    /// Whether a bundle is here, was, or is on its way to the disk. The indexes of links remember longer.
+    pub(super) fn knows(&self, content: &ContentId) -> bool {
+        self.shelf.held(content) || self.shelf.seen(content) || self.arriving.contains_key(content)
+    }
+
+    /// A bundle came and could not be stored: whoever is known to have it is asked again.
+    pub(super) fn hear_again(&mut self, content: &ContentId) {
+        for (id, link) in &self.links {
+            let Some(key) = link.key() else { continue };
+            let short = key.short(content);
+            if link.has(&short) {
+                self.fetch.heard(*id, [short]);
+            }
+        }
+    }
+
     /// The content id behind a short id of a link: of a bundle held, seen, or on its way to the disk.
     fn resolve(&mut self, id: LinkId, short: ShortId) -> Option<ContentId> {
         let link = self.links.get_mut(&id)?;
         let key = link.key()?;
         let shelf = &self.shelf;
-        let index = link
-            .index
-            .get_or_insert_with(|| match &link.reconciliation {
-                Some(reconciliation) => {
-                    crate::shelf::ShortIndex::new(std::sync::Arc::clone(reconciliation.set()))
-                }
-                None => shelf.short_index(key),
-            });
+        let index = link.index.get_or_insert_with(|| shelf.short_index(key));
         index.resolve(short).or_else(|| {
             self.arriving
                 .keys()
@@ -232,7 +246,8 @@ impl Engine {
     /// Gives back the indexes of links that have been quiet.
     pub(super) fn drop_quiet_indexes(&mut self, now: Now) {
         for link in self.links.values_mut() {
-            if link.heard + INDEX_KEPT <= now.boot {
+            // While the snapshot lives the index costs next to nothing.
+            if link.reconciliation.is_none() && link.heard + INDEX_KEPT <= now.boot {
                 link.index = None;
             }
         }
@@ -250,10 +265,10 @@ impl Engine {
             let short = key.short(content);
             if from == Some(*id) {
                 link.note_theirs(short);
-            }
-            self.fetch.got(*id, short, now.boot);
-            if from == Some(*id) {
+                self.fetch.brought(*id, short, now.boot);
                 self.have.settled(*id, content);
+            } else {
+                self.fetch.got(*id, short);
             }
         }
     }
@@ -291,22 +306,11 @@ impl Engine {
         let spread = self.eager.spread(&candidates, giver, size);
         for id in spread.eager {
             if let Some(link) = self.links.get_mut(&id) {
-                link.owed.push_front(Owed {
-                    content,
-                    wanted: None,
-                });
+                link.owed.push_first(content, None);
             }
         }
         for id in spread.announce {
             self.have.add(id, content, now.boot);
-        }
-    }
-
-    /// A bundle was dropped: it is offered no more.
-    pub(super) fn forget_offers(&mut self, content: &ContentId) {
-        for link in self.links.values_mut() {
-            link.owed.retain(|owed| owed.content != *content);
-            link.session.cancel(content);
         }
     }
 
@@ -336,7 +340,10 @@ impl Engine {
                 }
             }
         }
-        while let Some((link, ids)) = self.fetch.poll(now.boot) {
+        // What cannot be stored is not asked for.
+        while self.store_trouble.is_none()
+            && let Some((link, ids)) = self.fetch.poll(now.boot)
+        {
             for ids in frames::pack_all(&ids) {
                 self.send(link, Body::Want(Want { ids }));
             }
@@ -355,4 +362,16 @@ impl Engine {
             self.counters.count("control_refused");
         }
     }
+}
+
+/// What this node can vouch for: a bundle that is not on the disk yet may still be refused there.
+fn snapshot(
+    shelf: &Shelf,
+    arriving: &BTreeMap<ContentId, Token>,
+    key: SessionKey,
+) -> Arc<SessionSet> {
+    let durable = shelf
+        .ids()
+        .filter(|content| !arriving.contains_key(content));
+    SessionSet::new(key, durable)
 }

@@ -26,6 +26,7 @@ impl Engine {
             link.tags = tags.into_iter().collect();
         }
         self.match_members(id);
+        self.acknowledge_backlog(id);
     }
 
     fn match_members(&mut self, id: LinkId) {
@@ -58,6 +59,7 @@ impl Engine {
 
     /// The channels have changed: every link is told anew, and topics follow.
     pub(super) fn announce_membership(&mut self) {
+        self.topics_due = true;
         let ready: Vec<LinkId> = self
             .links
             .iter()

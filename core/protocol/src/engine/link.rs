@@ -1,12 +1,15 @@
 //! Links: their sessions, what their frames mean, what waits to be sent over them.
 
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use rand_core::CryptoRng;
 
-use super::{Effect, Engine, OwnState, Tell, exchange::Owed};
+use super::{Effect, Engine, OwnState, Tell, owed::Owed};
 use crate::{
     id::{ChannelId, ContentId, LinkId, TransportId},
     link::{
@@ -27,6 +30,9 @@ pub(super) const SELF: LinkId = LinkId(0);
 /// Short ids remembered of what the other end has, at most; the oldest are forgotten, which costs
 /// a repeated announcement at worst.
 const MAX_THEIRS: usize = 4_096;
+
+/// Links of one peer and medium that became ready so far apart are no simultaneous dials: the later one stays.
+const OUTLIVED: Duration = Duration::from_secs(10);
 
 /// Who is at the ends of a link.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +59,7 @@ pub(super) struct Link {
     pub(super) tags: BTreeSet<[u8; 8]>,
     pub(super) gossip: bool,
     /// Bundles that wait for a place in the session's queue.
-    pub(super) owed: VecDeque<Owed>,
+    pub(super) owed: Owed,
     /// Ids that wait to be announced.
     pub(super) announce: VecDeque<ShortId>,
     /// Content ids behind short ids, while the link is busy.
@@ -66,6 +72,10 @@ pub(super) struct Link {
     pub(super) done_sent: bool,
     pub(super) done_received: bool,
     pub(super) synced: bool,
+    /// The other end has not been told yet which messages had come before, if it is a member.
+    pub(super) backlog_due: bool,
+    /// Until then: what it was told of.
+    pub(super) acknowledged: BTreeSet<ContentId>,
     pub(super) rtt_ms: Option<u32>,
     pub(super) heard: Duration,
 }
@@ -75,6 +85,8 @@ pub(super) struct Link {
 pub(super) struct Ready {
     pub(super) session: [u8; 32],
     pub(super) key: SessionKey,
+    /// Since when, on the boot clock.
+    pub(super) since: Duration,
 }
 
 impl Link {
@@ -92,8 +104,20 @@ impl Link {
         self.ready.is_some() && (self.synced || !self.ends.medium.is_slow())
     }
 
+    /// From the snapshot on, the index follows what arrives; made later from the snapshot it would lack what
+    /// came in between.
+    pub(super) fn index_over(&mut self, reconciliation: &Reconciliation) {
+        let set = || ShortIndex::new(Arc::clone(reconciliation.set()));
+        self.index.get_or_insert_with(set);
+    }
+
     pub(super) fn has(&self, short: &ShortId) -> bool {
         self.theirs.contains(short)
+    }
+
+    /// Whether a bundle waits to be sent here, or is being sent.
+    pub(super) fn owes(&self, content: &ContentId) -> bool {
+        self.owed.contains(content) || self.session.is_queued(content)
     }
 
     pub(super) fn note_theirs(&mut self, short: ShortId) {
@@ -126,7 +150,7 @@ impl Engine {
             Ok(peer_key) => peer_key,
             Err(reason) => {
                 self.counters.count("link_refused");
-                self.effects.push_back(Effect::Close { link: id, reason });
+                self.refuse_link(id, &ends, reason, now);
                 return;
             }
         };
@@ -154,7 +178,7 @@ impl Engine {
             member_of: BTreeSet::new(),
             tags: BTreeSet::new(),
             gossip: false,
-            owed: VecDeque::new(),
+            owed: Owed::default(),
             announce: VecDeque::new(),
             index: None,
             decided: false,
@@ -163,11 +187,32 @@ impl Engine {
             done_sent: false,
             done_received: false,
             synced: false,
+            backlog_due: true,
+            acknowledged: BTreeSet::new(),
             rtt_ms: None,
             heard: now.boot,
         };
         self.links.insert(id, link);
         self.counters.count("link_opened");
+    }
+
+    /// Closes a link that was not let in, and says why.
+    fn refuse_link(&mut self, id: LinkId, ends: &Ends, reason: CloseReason, now: Now) {
+        let config = SessionConfig {
+            role: ends.role,
+            local: ends.local,
+            remote: ends.peer,
+            nonce: [0; 16],
+            capabilities: 0,
+            slow: ends.medium.is_slow(),
+            credit: SLOW_CREDIT,
+        };
+        let mut session = Session::new(config, now);
+        session.close(reason);
+        while let Output::Frame(frame) = session.poll(now) {
+            self.effects.push_back(Effect::Send { link: id, frame });
+        }
+        self.effects.push_back(Effect::Close { link: id, reason });
     }
 
     pub(super) fn link_down(&mut self, id: LinkId, now: Now, rng: &mut impl CryptoRng) {
@@ -251,7 +296,7 @@ impl Engine {
             Incoming::Reconcile(body) => self.reconcile(id, &body, now),
             Incoming::Done => self.done(id),
             Incoming::Want(ids) => self.wanted(id, &shorts(&ids)),
-            Incoming::Gone(ids) => self.gone(id, &shorts(&ids), now),
+            Incoming::Gone(ids) => self.gone(id, &shorts(&ids)),
             Incoming::Have(ids) => self.announced(id, &shorts(&ids)),
             Incoming::Bundle {
                 bytes,
@@ -281,14 +326,37 @@ impl Engine {
         link.ready = Some(Ready {
             session,
             key: SessionKey::new(&session),
+            since: now.boot,
         });
         self.peer_ready(&ends);
+        for outlived in self.outlived_by(id, now) {
+            self.close(outlived, CloseReason::Duplicate, now, rng);
+        }
         for duplicate in self.scheduler.ready(id, session, now.boot) {
             self.close(duplicate, CloseReason::Duplicate, now, rng);
         }
         if self.links.contains_key(&id) {
             self.open_exchange(id);
         }
+    }
+
+    /// Nobody dials a peer it has a link to: one that has stood for long is lost at the other end, and may not
+    /// outrank the new one here until that is found out.
+    fn outlived_by(&self, id: LinkId, now: Now) -> Vec<LinkId> {
+        let Some(new) = self.links.get(&id) else {
+            return Vec::new();
+        };
+        let stood = |link: &Link| {
+            link.ready
+                .is_some_and(|ready| ready.since + OUTLIVED <= now.boot)
+        };
+        let rivals = self.links.iter().filter(|(other, link)| {
+            **other != id
+                && link.peer_key == new.peer_key
+                && link.ends.medium == new.ends.medium
+                && stood(link)
+        });
+        rivals.map(|(other, _)| *other).collect()
     }
 
     pub(super) fn sent(&mut self, id: LinkId, bytes: usize, now: Now) {
@@ -309,16 +377,9 @@ impl Engine {
         }
     }
 
-    pub(super) fn loaded(
-        &mut self,
-        id: LinkId,
-        content: ContentId,
-        body: Option<Bytes>,
-        now: Now,
-        rng: &mut impl CryptoRng,
-    ) {
+    pub(super) fn loaded(&mut self, id: LinkId, content: ContentId, body: Option<Bytes>) {
         if id == SELF {
-            self.reopened(content, body, now, rng);
+            self.searched(content, body);
             return;
         }
         let life = self.clock.life();
@@ -343,6 +404,11 @@ impl Engine {
         for id in ids {
             self.refill(id);
             self.drain(id, now);
+            if let Some(link) = self.links.get(&id)
+                && let Some(metrics) = self.scheduler.metrics_mut(id)
+            {
+                metrics.queue_is(link.session.queued_bytes() as u64, now.boot);
+            }
         }
     }
 
@@ -350,19 +416,23 @@ impl Engine {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
+        let mut gone = Vec::new();
         while link.session.room() > 0 {
-            let Some(owed) = link.owed.pop_front() else {
+            let Some((content, wanted)) = link.owed.pop() else {
                 break;
             };
-            let wanted = owed.wanted.map(|short| short.0);
-            let Some(meta) = self.shelf.get(&owed.content) else {
+            let Some(meta) = self.shelf.get(&content) else {
+                // Dropped meanwhile.
+                gone.extend(wanted);
                 continue;
             };
-            if link.session.offer_bundle(owed.content, meta.size, wanted) == Offer::Refused {
-                link.owed.push_front(owed);
+            let short = wanted.map(|short| short.0);
+            if link.session.offer_bundle(content, meta.size, short) == Offer::Refused {
+                link.owed.push_first(content, wanted);
                 break;
             }
         }
+        self.regret(id, &gone);
     }
 
     fn drain(&mut self, id: LinkId, now: Now) {

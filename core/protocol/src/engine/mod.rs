@@ -7,10 +7,14 @@ mod exchange;
 mod gossip;
 mod io;
 mod link;
+mod owed;
 mod peers;
+mod persisted;
 mod receipts;
 mod receive;
 mod restore;
+mod search;
+mod unwritten;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,6 +36,7 @@ use crate::{
     id::{ChannelId, ContentId, DeviceId, LinkId, MessageId, TransportId},
     identity::Identity,
     link::Scheduler,
+    link_kind::Source,
     policy::{
         dial::{self, DialPolicy},
         eager::{Eager, HaveBatcher},
@@ -60,7 +65,15 @@ pub struct EngineConfig {
     pub capabilities: u32,
 }
 
-/// A batch of writes on its way to the disk and what to do when it is there.
+/// A batch of writes on its way to the disk.
+#[derive(Debug)]
+struct Batch {
+    pending: Pending,
+    /// What of it has to be written again if the store refuses it.
+    lasting: Vec<StoreOp>,
+}
+
+/// What to do when a batch of writes is on the disk.
 #[derive(Debug)]
 enum Pending {
     /// A bundle that came from elsewhere.
@@ -72,6 +85,8 @@ enum Pending {
         content: ContentId,
         body: Bytes,
     },
+    /// A bundle that had been carried unread.
+    Found(Box<search::Found>),
     /// Nothing waits for it.
     Quiet,
 }
@@ -95,19 +110,25 @@ pub struct Engine {
     have: HaveBatcher,
     fetch: Fetch,
     strikes: Strikes<TransportId>,
-    /// Links whose peers are to be let go.
-    let_go: Vec<(LinkId, Verdict)>,
+    /// Peers that are to be let go, and where they are.
+    let_go: Vec<(TransportId, Source, Verdict)>,
     dial: DialPolicy,
     sightings: peers::Sightings,
     /// Links that are to be told which channels this node is in.
     membership_due: BTreeSet<LinkId>,
     /// When the clock was last written down, on the boot clock.
     clock_saved: Duration,
-    pending: BTreeMap<Token, Pending>,
-    /// Bundles on their way to the disk.
+    pending: BTreeMap<Token, Batch>,
+    /// Bundles on their way to the disk, and the messages in them.
     arriving: BTreeMap<ContentId, Token>,
+    opening: BTreeSet<MessageId>,
     next_token: u64,
     store_trouble: Option<bool>,
+    /// When the store is asked whether it takes writes again, on the boot clock.
+    probe: Option<Duration>,
+    unwritten: unwritten::Unwritten,
+    search: search::Search,
+    topics_due: bool,
     topics: Vec<[u8; 32]>,
     counters: Counters,
     effects: VecDeque<Effect>,
@@ -147,7 +168,7 @@ impl Engine {
                 link,
                 content,
                 body,
-            } => self.loaded(link, content, body, now, rng),
+            } => self.loaded(link, content, body),
             Input::Persisted { token, outcome } => self.persisted(token, outcome, now, rng),
             Input::Gossip { token, data } => self.gossiped(token, &data, now),
             Input::Announced {
@@ -177,14 +198,6 @@ impl Engine {
 
     fn tell(&mut self, tell: Tell) {
         self.effects.push_back(Effect::Tell(tell));
-    }
-
-    fn persist(&mut self, ops: Vec<StoreOp>, pending: Pending) -> Token {
-        let token = Token(self.next_token);
-        self.next_token += 1;
-        self.pending.insert(token, pending);
-        self.effects.push_back(Effect::Persist { token, ops });
-        token
     }
 
     /// The channels this node is in.
@@ -235,6 +248,7 @@ impl Engine {
     /// A new network has no topics yet: the next time-out sets them again.
     pub fn set_topics_again(&mut self) {
         self.topics.clear();
+        self.topics_due = true;
     }
 
     /// State of an own message.

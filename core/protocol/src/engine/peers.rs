@@ -197,6 +197,7 @@ impl Engine {
             .collect();
         for peer in gone {
             self.sightings.peers.remove(&peer);
+            self.sightings.dialling.remove(&peer);
             self.tell_if_lost(peer);
         }
         self.dial_event(Event::Lost(discovery), now, rng);

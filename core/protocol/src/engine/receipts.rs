@@ -6,11 +6,14 @@ use core::time::Duration;
 
 use rand_core::CryptoRng;
 
-use super::{Engine, OwnState};
+use super::{Channel, Engine, OwnState};
 use crate::{
-    id::{ChannelId, ContentId, LinkId},
+    id::{ChannelId, ContentId, LinkId, MessageId},
     message::envelope::Kind,
-    reconcile::ShortId,
+    reconcile::{
+        ShortId,
+        frames::{MAX_IDS_PER_FRAME, pack},
+    },
     time::Now,
     wire::v1::{Delivered, frame::Body},
 };
@@ -20,6 +23,9 @@ const RECEIPT_WAIT_MIN: Duration = Duration::from_secs(2);
 /// And at most so long: drawn uniformly, so that of many members one speaks first.
 const RECEIPT_WAIT_MAX: Duration = Duration::from_secs(12);
 
+/// Acknowledgements remembered of a link that is not in step yet; what is forgotten is told twice.
+const MAX_TOLD: usize = 4_096;
+
 impl Engine {
     pub(super) fn is_member(&self, link: LinkId, channel: &ChannelId) -> bool {
         self.links
@@ -28,14 +34,74 @@ impl Engine {
     }
 
     /// Tells the member at the other end that a bundle of its channel is durable here.
-    pub(super) fn acknowledge(&mut self, link: Option<LinkId>, content: ContentId) {
-        let Some(link) = link.and_then(|link| self.links.get_mut(&link)) else {
+    pub(super) fn acknowledge(&mut self, link: LinkId, content: ContentId) {
+        let Some(link) = self.links.get_mut(&link) else {
             return;
         };
         let Some(key) = link.key() else { return };
-        let ids = key.short(&content).0.to_le_bytes().to_vec().into();
-        // A session that takes no frame is closing: the next reconciliation tells again.
+        if link.backlog_due && link.acknowledged.len() < MAX_TOLD {
+            link.acknowledged.insert(content);
+        }
+        let ids = pack(&[key.short(&content)]);
+        // A session that takes no frame is closing: the next backlog tells again.
         let _ = link.session.send(Body::Delivered(Delivered { ids }));
+    }
+
+    /// A bundle came again that is known here: a member hears that it is, whoever brought it first.
+    pub(super) fn acknowledge_again(&mut self, link: LinkId, content: ContentId) {
+        let message = self.shelf.get(&content).and_then(|meta| meta.message);
+        let channel = message.and_then(|message| {
+            let mine = |channel: &&Channel| channel.awaits_acknowledgement(&message);
+            self.channels.values().find(mine).map(Channel::id)
+        });
+        if channel.is_some_and(|channel| self.is_member(link, &channel)) {
+            self.acknowledge(link, content);
+        }
+    }
+
+    /// Once both ends hold the same and the other one has proved membership: it hears which messages are here that
+    /// nobody is known to have acknowledged. What came over a slow link before the proof is among them, and what
+    /// a link that broke too early did not tell.
+    pub(super) fn acknowledge_backlog(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let Some(key) = link.key() else { return };
+        if !link.backlog_due || !link.synced || link.member_of.is_empty() {
+            return;
+        }
+        link.backlog_due = false;
+        let told = core::mem::take(&mut link.acknowledged);
+        let mut backlog: Vec<(u64, ContentId)> = Vec::new();
+        for (content, meta) in self.shelf.iter() {
+            let Some(message) = meta.message.filter(|_| !told.contains(content)) else {
+                continue;
+            };
+            let known = link.member_of.iter().find_map(|channel| {
+                let channel = self.channels.get(channel)?;
+                let awaits = channel.awaits_acknowledgement(&message);
+                channel.log.get(&message).filter(|_| awaits)
+            });
+            backlog.extend(known.map(|known| (known.lamport, *content)));
+        }
+        backlog.sort_unstable_by(|one, other| other.cmp(one));
+        backlog.truncate(MAX_IDS_PER_FRAME);
+        for channel in &link.member_of {
+            if let Some(channel) = self.channels.get_mut(channel) {
+                channel.told(id);
+            }
+        }
+        if backlog.is_empty() {
+            return;
+        }
+        let ids: Vec<ShortId> = backlog
+            .iter()
+            .map(|(_, content)| key.short(content))
+            .collect();
+        // A session that takes no frame is closing: the next backlog tells again.
+        let _ = link
+            .session
+            .send(Body::Delivered(Delivered { ids: pack(&ids) }));
     }
 
     /// The other end says that it opened and stored these.
@@ -44,6 +110,9 @@ impl Engine {
             return;
         };
         let Some(key) = link.key() else { return };
+        if link.member_of.is_empty() {
+            return;
+        }
         let raised: Vec<_> = self
             .own
             .iter()
@@ -57,10 +126,19 @@ impl Engine {
         }
     }
 
-    pub(super) fn schedule_receipt(&mut self, id: ChannelId, now: Now, rng: &mut impl CryptoRng) {
+    /// A message came from `link`, whose other end is not known to be a member, or from elsewhere.
+    pub(super) fn schedule_receipt(
+        &mut self,
+        id: ChannelId,
+        message: MessageId,
+        link: Option<LinkId>,
+        now: Now,
+        rng: &mut impl CryptoRng,
+    ) {
         let Some(channel) = self.channels.get_mut(&id) else {
             return;
         };
+        channel.receipt_for.insert(message, link);
         if channel.receipt_due.is_none() {
             let span = (RECEIPT_WAIT_MAX - RECEIPT_WAIT_MIN).as_millis() as u64;
             let wait = RECEIPT_WAIT_MIN + Duration::from_millis(rng.next_u64() % (span + 1));
@@ -79,7 +157,7 @@ impl Engine {
             let Some(channel) = self.channels.get_mut(&id) else {
                 continue;
             };
-            channel.receipt_due = None;
+            channel.no_receipt();
             let own = channel.log.own();
             let silent = channel.log.heads().iter().all(|head| {
                 channel.log.acknowledged(head)

@@ -5,19 +5,16 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
-use rand_core::CryptoRng;
 
 use super::{
-    Effect, Engine, Judgement, OwnState, Pending, PersistOutcome, StoreOp, Tell, Token,
-    compose::{channel_record, log_message, message_record, order_of},
-    link::SELF,
+    Engine, Judgement, Pending, StoreOp, Token,
+    compose::{channel_record, message_record},
 };
 use crate::{
     id::{ChannelId, ContentId, LinkId, MessageId},
     link_kind::Source,
-    log::Inserted,
     message::{
-        bundle::Bundle,
+        bundle::{Bundle, OpenError},
         envelope::{Envelope, Kind},
         text::TextBody,
     },
@@ -54,20 +51,24 @@ pub enum Taken {
 /// A bundle on its way to the disk.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    content: ContentId,
-    size: usize,
-    origin: Origin,
-    opened: Option<Opened>,
+    pub(super) content: ContentId,
+    pub(super) size: usize,
+    pub(super) origin: Origin,
+    pub(super) opened: Option<Opened>,
+    /// It is read and not kept.
+    pub(super) no_room: bool,
 }
 
+/// A bundle of a channel of ours.
 #[derive(Debug)]
-struct Opened {
-    channel: ChannelId,
-    envelope: Envelope,
-    text: Option<TextBody>,
+pub(super) struct Opened {
+    pub(super) channel: ChannelId,
+    pub(super) envelope: Envelope,
+    pub(super) text: Option<TextBody>,
 }
 
-enum Sight {
+/// What a bundle is to this node.
+pub(super) enum Sight {
     /// Not of a channel of ours.
     Sealed,
     Mine(Box<Opened>),
@@ -110,15 +111,15 @@ impl Engine {
         if !matches!(taken, Taken::New(_)) {
             self.settle(origin, size, Judgement::Ignore);
         }
+        if let (Taken::Known, Some(link)) = (taken, link) {
+            self.acknowledge_again(link, bundle.content_id());
+        }
         taken
     }
 
     fn decide(&mut self, bundle: &Bundle, age_s: u32, lifetime_s: u32, origin: Origin) -> Taken {
         let content = bundle.content_id();
-        if self.shelf.held(&content)
-            || self.shelf.seen(&content)
-            || self.arriving.contains_key(&content)
-        {
+        if self.knows(&content) {
             self.counters.count("bundle_known");
             return Taken::Known;
         }
@@ -156,8 +157,10 @@ impl Engine {
             Sight::Mine(opened) => Some(opened.envelope.id),
             _ => None,
         };
-        let mut ops = match self.keep(&arrival, bundle.as_bytes().clone(), message) {
-            Ok(ops) => ops,
+        let (mut ops, no_room) = match self.keep(&arrival, bundle.as_bytes().clone(), message) {
+            Ok(ops) => (ops, false),
+            // What the shelf has no room for can still be read.
+            Err(DeclineReason::NoRoom) if message.is_some() => (Vec::new(), true),
             Err(reason) => {
                 self.counters.count(decline_word(reason));
                 let changes = self.shelf.commit_decline(&arrival, reason, life);
@@ -177,13 +180,15 @@ impl Engine {
             size: bundle.size(),
             origin,
             opened,
+            no_room,
         };
+        self.opening.extend(message);
         let token = self.persist(ops, Pending::Received(Box::new(arrival)));
         self.arriving.insert(content, token);
         Taken::New(token)
     }
 
-    fn look(&self, bundle: &Bundle) -> Sight {
+    pub(super) fn look(&self, bundle: &Bundle) -> Sight {
         let Some(channel) = self
             .channels
             .values()
@@ -192,13 +197,16 @@ impl Engine {
             return Sight::Sealed;
         };
         let id = channel.id();
-        let Ok(opened) = channel.keys.open(bundle) else {
-            return Sight::Broken;
+        let opened = match channel.keys.open(bundle) {
+            Ok(opened) => opened,
+            // Of an epoch from before this node joined, or forgotten: other members can read it.
+            Err(OpenError::Key) => return Sight::Sealed,
+            Err(_) => return Sight::Broken,
         };
         let Ok(envelope) = Envelope::verify(&opened.envelope, id, opened.epoch) else {
             return Sight::Broken;
         };
-        if channel.log.contains(&envelope.id) || self.opening(&envelope.id) {
+        if channel.log.contains(&envelope.id) || self.opening.contains(&envelope.id) {
             return Sight::Resealed;
         }
         let text = match envelope.kind {
@@ -215,18 +223,12 @@ impl Engine {
         }))
     }
 
-    /// Whether a message is on its way to the disk under another seal.
-    fn opening(&self, message: &MessageId) -> bool {
-        self.pending.values().any(|pending| match pending {
-            Pending::Received(arrival) => arrival
-                .opened
-                .as_ref()
-                .is_some_and(|opened| opened.envelope.id == *message),
-            _ => false,
-        })
-    }
-
-    fn record_opened(&mut self, opened: &Opened, content: ContentId, ops: &mut Vec<StoreOp>) {
+    pub(super) fn record_opened(
+        &mut self,
+        opened: &Opened,
+        content: ContentId,
+        ops: &mut Vec<StoreOp>,
+    ) {
         let key_clock = self.clock.key();
         let life = self.clock.life();
         let Some(channel) = self.channels.get_mut(&opened.channel) else {
@@ -289,7 +291,6 @@ impl Engine {
             ops.push(StoreOp::DropBundle(*content));
             self.counters.count("bundle_dropped");
             self.own.remove(content);
-            self.forget_offers(content);
         }
         for content in changes.dropped.iter().chain(&changes.seen) {
             if let Some(record) = self.shelf.to_record(content) {
@@ -310,19 +311,17 @@ impl Engine {
     pub(super) fn persist_changes(&mut self, changes: &Changes) {
         let mut ops = Vec::new();
         self.follow(changes, &mut ops);
-        if !ops.is_empty() {
-            self.persist(ops, Pending::Quiet);
-        }
+        self.persist_quietly(ops);
     }
 
     /// Takes note of an id that need not come again.
-    fn refuse(&mut self, content: ContentId) {
+    pub(super) fn refuse(&mut self, content: ContentId) {
         let changes = self.shelf.refuse(content, self.clock.life());
         self.persist_changes(&changes);
     }
 
     /// The sender may send on, and gossip is judged.
-    fn settle(&mut self, origin: Origin, size: usize, judgement: Judgement) {
+    pub(super) fn settle(&mut self, origin: Origin, size: usize, judgement: Judgement) {
         match origin {
             Origin::Link(link) => {
                 if let Some(link) = self.links.get_mut(&link) {
@@ -333,245 +332,6 @@ impl Engine {
             Origin::Gossip(token) => self.judge(token, judgement),
             Origin::Import => {}
         }
-    }
-
-    pub(super) fn persisted(
-        &mut self,
-        token: Token,
-        outcome: PersistOutcome,
-        now: Now,
-        rng: &mut impl CryptoRng,
-    ) {
-        self.note_outcome(outcome);
-        let Some(pending) = self.pending.remove(&token) else {
-            return;
-        };
-        match (pending, outcome) {
-            (Pending::Received(arrival), PersistOutcome::Durable) => {
-                self.arrived(*arrival, now, rng)
-            }
-            (Pending::Received(arrival), _) => {
-                self.arriving.remove(&arrival.content);
-                // Not seen: it may come again when there is room.
-                self.shelf.remove(&arrival.content);
-                self.settle(arrival.origin, arrival.size, Judgement::Ignore);
-            }
-            (
-                Pending::Composed {
-                    channel,
-                    message,
-                    content,
-                    body,
-                },
-                PersistOutcome::Durable,
-            ) => {
-                self.composed(channel, message, content, &body, now);
-            }
-            (
-                Pending::Composed {
-                    channel,
-                    message,
-                    content,
-                    ..
-                },
-                _,
-            ) => self.compose_failed(channel, message, content),
-            (Pending::Quiet, _) => {}
-        }
-    }
-
-    fn note_outcome(&mut self, outcome: PersistOutcome) {
-        let trouble = match outcome {
-            PersistOutcome::Durable => None,
-            PersistOutcome::Full => Some(true),
-            PersistOutcome::Failed => Some(false),
-        };
-        if trouble != self.store_trouble {
-            self.store_trouble = trouble;
-            self.tell(match trouble {
-                Some(full) => Tell::StoreTrouble { full },
-                None => Tell::StoreWorks,
-            });
-        }
-    }
-
-    fn arrived(&mut self, arrival: Arrival, now: Now, rng: &mut impl CryptoRng) {
-        let Arrival {
-            content,
-            size,
-            origin,
-            opened,
-        } = arrival;
-        self.arriving.remove(&content);
-        self.counters.count("bundle_stored");
-        let link = match origin {
-            Origin::Link(link) => Some(link),
-            _ => None,
-        };
-        let channel = opened.as_ref().map(|opened| opened.channel);
-        self.settle(
-            origin,
-            size,
-            if opened.is_some() {
-                Judgement::Accept
-            } else {
-                Judgement::Ignore
-            },
-        );
-        if let Some(opened) = opened {
-            self.opened(opened, content, link, now, rng);
-        }
-        self.offer(content, link, channel, now);
-    }
-
-    /// A message of ours, durable: into the log, and acknowledged to whoever brought it.
-    fn opened(
-        &mut self,
-        opened: Opened,
-        content: ContentId,
-        link: Option<LinkId>,
-        now: Now,
-        rng: &mut impl CryptoRng,
-    ) {
-        let Opened {
-            channel: id,
-            envelope,
-            text,
-        } = opened;
-        let Some(channel) = self.channels.get_mut(&id) else {
-            return;
-        };
-        let Some(change) = channel.log.insert(log_message(&envelope)) else {
-            return;
-        };
-        if let Some(name) = text.as_ref().and_then(|text| text.name.as_deref()) {
-            channel.names.note(order_of(&envelope), name);
-        }
-        let by_other = envelope.author != channel.log.own();
-        let counts = change.counts;
-        if counts && envelope.kind == Kind::Text {
-            self.tell(Tell::Message {
-                channel: id,
-                message: envelope.id,
-                author: envelope.author,
-            });
-        }
-        self.apply(id, change);
-        if by_other && envelope.kind != Kind::Receipt {
-            let direct = link.is_some_and(|link| self.is_member(link, &id));
-            if direct {
-                self.acknowledge(link, content);
-            } else {
-                self.schedule_receipt(id, now, rng);
-            }
-        }
-    }
-
-    /// Carries what a log change means to people and store.
-    pub(super) fn apply(&mut self, id: ChannelId, change: Inserted) {
-        let Some(channel) = self.channels.get(&id) else {
-            return;
-        };
-        let mut tells = Vec::new();
-        for message in change.retracted {
-            tells.push(Tell::Retracted {
-                channel: id,
-                message,
-            });
-        }
-        for message in change.restored {
-            if let Some(known) = channel
-                .log
-                .get(&message)
-                .filter(|known| known.kind == Kind::Text)
-            {
-                tells.push(Tell::Message {
-                    channel: id,
-                    message,
-                    author: known.author,
-                });
-            }
-        }
-        for tell in tells {
-            self.tell(tell);
-        }
-        for message in change.delivered {
-            self.raise_state(id, message, OwnState::Delivered);
-        }
-        if !change.dropped.is_empty() {
-            let ops = change
-                .dropped
-                .into_iter()
-                .map(StoreOp::DropMessage)
-                .collect();
-            self.persist(ops, Pending::Quiet);
-        }
-    }
-
-    /// States only rise.
-    pub(super) fn raise_state(&mut self, channel: ChannelId, message: MessageId, state: OwnState) {
-        let Some(known) = self.states.get_mut(&message) else {
-            return;
-        };
-        if *known >= state {
-            return;
-        }
-        *known = state;
-        if state == OwnState::Delivered {
-            self.own.retain(|_, (_, own)| *own != message);
-        }
-        self.persist(vec![StoreOp::PutState { message, state }], Pending::Quiet);
-        self.tell(Tell::State {
-            channel,
-            message,
-            state,
-        });
-    }
-
-    /// After a channel was joined: reads what was carried unread for it.
-    pub(super) fn open_carried(&mut self) {
-        let sealed: Vec<ContentId> = self
-            .shelf
-            .iter()
-            .filter(|(_, meta)| meta.kind.is_carried())
-            .map(|(content, _)| *content)
-            .collect();
-        for content in sealed {
-            self.effects.push_back(Effect::Load {
-                link: SELF,
-                content,
-            });
-        }
-    }
-
-    /// A carried bundle was read from the store because a channel was joined.
-    pub(super) fn reopened(
-        &mut self,
-        content: ContentId,
-        body: Option<Bytes>,
-        now: Now,
-        rng: &mut impl CryptoRng,
-    ) {
-        let Some(bundle) = body.and_then(|body| Bundle::parse(body).ok()) else {
-            return;
-        };
-        let Sight::Mine(opened) = self.look(&bundle) else {
-            return;
-        };
-        let mut ops = Vec::new();
-        self.record_opened(&opened, content, &mut ops);
-        if self
-            .shelf
-            .reclassify(&content, shelf::Kind::Member, Some(opened.envelope.id))
-            && let Some(record) = self.shelf.to_record(&content)
-        {
-            ops.push(StoreOp::PutRecord {
-                content,
-                record: record.encode_to_vec(),
-            });
-        }
-        self.persist(ops, Pending::Quiet);
-        self.opened(*opened, content, None, now, rng);
     }
 }
 

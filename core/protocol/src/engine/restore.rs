@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use prost::Message as _;
 use rand_core::CryptoRng;
 
-use super::{Channel, Counters, Engine, EngineConfig, OwnState};
+use super::{Channel, Counters, Engine, EngineConfig, OwnState, StoreOp};
 use crate::{
     channel::keys::ChannelKeys,
     id::{AuthorKey, ChannelId, ContentId, DeviceId, MessageId},
@@ -89,6 +89,7 @@ impl Engine {
             ),
             None => None,
         };
+        let first = record.is_none();
         let clock =
             LifeClock::resume(record.as_ref(), now, boot_id).map_err(|_| RestoreError::Clock)?;
         let mut shelf = Shelf::new(config.limits);
@@ -120,15 +121,24 @@ impl Engine {
                 let message = MessageId::try_from(&record.read_message[..]).map_err(|_| damaged)?;
                 channel.read = Some((record.read_lamport, author, message));
             }
+            channel.searching = record.searching;
+            channel.stored = true;
             channels.insert(id, channel);
         }
         let states: BTreeMap<MessageId, OwnState> = stored.states.into_iter().collect();
         let mut own = BTreeMap::new();
+        let mut messages = Vec::new();
         for (id, bytes) in stored.messages {
-            let (message, channel, content, name) =
-                read_message(id, &bytes).ok_or(RestoreError::Message(id))?;
+            messages.push(read_message(id, &bytes).ok_or(RestoreError::Message(id))?);
+        }
+        // In order, so that the Lamport clock comes as far as it ever did.
+        messages.sort_unstable_by_key(|(message, ..)| (message.lamport, message.id));
+        let mut swept = Vec::new();
+        for (message, channel, content, name) in messages {
+            let id = message.id;
             // A message of a channel that was left: its removal was cut short.
             let Some(channel) = channels.get_mut(&channel) else {
+                swept.push(StoreOp::DropMessage(id));
                 continue;
             };
             let order = (message.lamport, message.author, message.id);
@@ -141,7 +151,8 @@ impl Engine {
             if undelivered && shelf.held(&content) {
                 own.insert(content, (channel.id(), id));
             }
-            channel.log.insert(message);
+            let change = channel.log.insert(message).unwrap_or_default();
+            swept.extend(change.dropped.into_iter().map(StoreOp::DropMessage));
         }
         for channel in channels.values_mut() {
             channel.told_name = channel.names.get(&channel.log.own()).map(str::to_owned);
@@ -168,8 +179,13 @@ impl Engine {
             membership_due: BTreeSet::new(),
             pending: BTreeMap::new(),
             arriving: BTreeMap::new(),
+            opening: BTreeSet::new(),
             next_token: 0,
             store_trouble: None,
+            probe: None,
+            unwritten: super::unwritten::Unwritten::default(),
+            search: super::search::Search::default(),
+            topics_due: true,
             topics: Vec::new(),
             clock_saved: now.boot,
             counters: Counters::default(),
@@ -177,6 +193,13 @@ impl Engine {
         };
         for changes in changes {
             engine.persist_changes(&changes);
+        }
+        engine.persist_quietly(swept);
+        if first {
+            engine.save_clock(now);
+        }
+        if engine.channels.values().any(|channel| channel.searching) {
+            engine.begin_search();
         }
         Ok(engine)
     }

@@ -17,8 +17,12 @@ use crate::{
     wire::v1::CloseReason,
 };
 
-/// The life clock is written down so often: what a `kill -9` may make a bundle younger by.
+/// The life clock is written down so often: what a crash may make a bundle younger by, if the machine
+/// reboots with an unset clock.
 const CLOCK_SAVED_EVERY: Duration = Duration::from_secs(600);
+
+/// A store that refused a write is asked again so often whether it takes any.
+pub(super) const PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// Counters by stable word; they only grow.
 #[derive(Debug, Clone, Default)]
@@ -67,10 +71,13 @@ impl Engine {
         self.expire();
         self.forget_keys();
         self.send_due_receipts(now, rng);
+        self.topics_due = false;
         self.renew_topics(now);
         self.run_dial(now, rng);
         self.drop_quiet_indexes(now);
-        if self.clock_saved + CLOCK_SAVED_EVERY <= now.boot {
+        let probe = self.probe.is_some_and(|at| at <= now.boot);
+        if probe || self.clock_saved + CLOCK_SAVED_EVERY <= now.boot {
+            self.probe = self.probe.map(|_| now.boot + PROBE_EVERY);
             self.save_clock(now);
         }
     }
@@ -97,7 +104,11 @@ impl Engine {
             expiry,
             self.next_receipt(),
             self.have.poll_timeout(),
-            self.fetch.poll_timeout(),
+            self.fetch
+                .poll_timeout()
+                .filter(|_| self.store_trouble.is_none()),
+            self.probe,
+            self.topics_due.then_some(now.boot),
             self.dial.poll_timeout(),
             self.next_topics(now),
             Some(self.clock_saved + CLOCK_SAVED_EVERY),
@@ -146,11 +157,12 @@ impl Engine {
             }
         }
         if !ops.is_empty() {
-            self.persist(ops, Pending::Quiet);
+            ops.push(StoreOp::Scrub);
         }
+        self.persist_quietly(ops);
     }
 
-    fn save_clock(&mut self, now: Now) {
+    pub(super) fn save_clock(&mut self, now: Now) {
         self.clock_saved = now.boot;
         let record = self.clock.to_record().encode_to_vec();
         self.persist(vec![StoreOp::PutClock(record)], Pending::Quiet);
@@ -166,33 +178,31 @@ impl Engine {
             .strikes
             .strike(link.ends.peer, link.ends.source, strike, now.boot);
         if verdict != Verdict::Tolerate {
-            self.let_go.push((id, verdict));
+            // The link itself may be closed before the verdict is carried out.
+            self.let_go
+                .push((link.ends.peer, link.ends.source, verdict));
         }
     }
 
     /// Lets go whom [`Self::strike`] condemned, and leaves them alone for a while.
     pub(super) fn punish(&mut self, now: Now, rng: &mut impl CryptoRng) {
-        for (id, verdict) in core::mem::take(&mut self.let_go) {
-            let Some(link) = self.links.get(&id) else {
-                continue;
-            };
-            let ends = link.ends;
+        for (peer, source, verdict) in core::mem::take(&mut self.let_go) {
             let reason = match verdict {
                 Verdict::Tolerate => continue,
                 Verdict::LetGo(reason) => {
-                    self.ban(Subject::Peer(ends.peer), now);
+                    self.ban(Subject::Peer(peer), now);
                     reason
                 }
                 Verdict::RefuseSource(reason) => {
-                    self.ban(Subject::Peer(ends.peer), now);
-                    self.ban(Subject::Source(ends.source), now);
+                    self.ban(Subject::Peer(peer), now);
+                    self.ban(Subject::Source(source), now);
                     reason
                 }
             };
             let links: Vec<LinkId> = self
                 .links
                 .iter()
-                .filter(|(_, link)| link.ends.peer == ends.peer)
+                .filter(|(_, link)| link.ends.peer == peer)
                 .map(|(id, _)| *id)
                 .collect();
             for link in links {

@@ -337,14 +337,19 @@ impl ChannelLog {
             let Some((_, _, id)) = self.places.first().copied() else {
                 return;
             };
-            self.withdraw(&id);
+            self.remove(&id, change);
             change.dropped.push(id);
         }
     }
 
-    /// Takes a message out as if it had never come: an own one that could not be made durable, or
-    /// the earliest of too many.
-    pub fn withdraw(&mut self, id: &MessageId) {
+    /// Takes a message out as if it had never come: an own one that could not be made durable.
+    pub fn withdraw(&mut self, id: &MessageId) -> Inserted {
+        let mut change = Inserted::default();
+        self.remove(id, &mut change);
+        change
+    }
+
+    fn remove(&mut self, id: &MessageId, change: &mut Inserted) {
         let Some(entry) = self.entries.remove(id) else {
             return;
         };
@@ -374,6 +379,9 @@ impl ChannelLog {
         for parent in parents {
             self.renew_heads_around(&parent);
         }
+        self.revalidate_children(parent_id, change);
+        change.restored.retain(|other| other != id);
+        change.retracted.retain(|other| other != id);
     }
 
     /// Ids of all messages, counting or not.

@@ -188,6 +188,38 @@ fn withdrawing_an_own_message_leaves_no_trace() {
 }
 
 #[test]
+fn what_a_withdrawn_message_belied_counts_again() {
+    let mut log = filled(&[text(1, ME, 1, &[]), text(2, ANA, 7, &[1])]);
+    assert!(!log.counts(&id(2)));
+    let change = log.withdraw(&id(1));
+    assert_eq!(change.restored, [id(2)]);
+    assert_eq!(log.history(10, None), [id(2)]);
+    // As in a log that never had it.
+    assert_eq!(
+        log.next_place(),
+        filled(&[text(2, ANA, 7, &[1])]).next_place()
+    );
+}
+
+#[test]
+fn liars_cannot_make_the_log_change_its_mind_for_ever() {
+    // Each names the two before it and lies, so that it counts if one of them does not; and the counters fall, so
+    // that by counters children come before their parents. Asked in that order, the verdicts change as often as
+    // Fibonacci's rabbits multiply.
+    let stages = 90;
+    let mut made = vec![text(1, ANA, 1, &[]), text(2, ANA, 200, &[1])];
+    for n in 3..stages {
+        made.push(text(n, ANA, 200 - u64::from(n), &[n - 1, n - 2]));
+    }
+    let in_order = filled(&made);
+    let (root, rest) = made.split_first().unwrap();
+    let mut late = filled(rest);
+    late.insert(root.clone()).unwrap();
+    assert_eq!(late.history(100, None), in_order.history(100, None));
+    assert!(in_order.len() > 20 && in_order.len() < 80);
+}
+
+#[test]
 fn the_log_is_bounded_and_its_earliest_go_first() {
     let mut log = ChannelLog::new(ME);
     let long = |n: usize| {

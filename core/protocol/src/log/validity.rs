@@ -1,6 +1,6 @@
 //! Which messages count.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ChannelLog, Inserted, MAX_LAMPORT_STEP};
 use crate::{
@@ -8,48 +8,134 @@ use crate::{
     message::envelope::{Kind, ParentId},
 };
 
+/// How often one message is asked again before the rest is put in order.
+const MAX_TURNS: u32 = 8;
+
 impl ChannelLog {
-    /// Re-establishes the rule from a message on, children after parents.
+    /// Re-establishes the rule from a message that has just come on, children after parents.
     pub(super) fn revalidate(&mut self, first: MessageId, change: &mut Inserted) {
-        let mut queue = BTreeSet::from([first]);
-        // Each turn settles the message of the least depth among those queued first in most cases;
-        // a message is queued again only when a parent's verdict changed, and verdicts change
-        // from the roots upwards, so this ends.
-        while let Some(id) = queue.pop_first() {
-            let Some(entry) = self.entries.get(&id) else {
-                continue;
-            };
-            let was = entry.counts;
-            let is = self.satisfies_the_rule(&id);
-            let arrived = id == first && !self.order.contains(&entry.message.order());
-            if was == is && !arrived {
-                continue;
-            }
-            let order = entry.message.order();
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.counts = is;
-            }
-            if is {
-                self.order.insert(order);
-                if order.0 <= self.clock.saturating_add(MAX_LAMPORT_STEP) {
-                    self.clock = self.clock.max(order.0);
+        if let Some(entry) = self.entries.get(&first) {
+            let queue = BTreeSet::from([(entry.message.lamport, first)]);
+            self.settle(queue, Some(first), change);
+        }
+    }
+
+    /// The same after a message has gone.
+    pub(super) fn revalidate_children(&mut self, gone: ParentId, change: &mut Inserted) {
+        let queue = self.children_of(gone);
+        self.settle(queue, None, change);
+    }
+
+    /// By Lamport counter, which is the order of parents and children except where somebody lies. Liars can make
+    /// a message change its mind many times on the way; after [`MAX_TURNS`] the rest is settled parents first,
+    /// each message once.
+    fn settle(
+        &mut self,
+        mut queue: BTreeSet<(u64, MessageId)>,
+        first: Option<MessageId>,
+        change: &mut Inserted,
+    ) {
+        let mut turns = BTreeMap::<MessageId, u32>::new();
+        while let Some((_, id)) = queue.pop_first() {
+            let taken = turns.entry(id).or_default();
+            *taken += 1;
+            if *taken > MAX_TURNS {
+                queue.insert((0, id));
+                let rest = queue.into_iter().map(|(_, id)| id).collect();
+                for id in self.parents_first(rest) {
+                    self.judge(id, first, change);
                 }
-                if id != first {
-                    change.retracted.retain(|other| *other != id);
-                    change.restored.push(id);
-                }
-            } else {
-                self.order.remove(&order);
-                if id != first {
-                    change.restored.retain(|other| *other != id);
-                    change.retracted.push(id);
-                }
+                return;
             }
-            self.renew_heads_around(&id);
-            if let Some(children) = self.children.get(&ParentId::from(id)) {
-                queue.extend(children.iter().copied());
+            if self.judge(id, first, change) {
+                queue.extend(self.children_of(ParentId::from(id)));
             }
         }
+    }
+
+    /// Brings one message's verdict up to date; whether its children have to be asked again.
+    fn judge(&mut self, id: MessageId, first: Option<MessageId>, change: &mut Inserted) -> bool {
+        let Some(entry) = self.entries.get(&id) else {
+            return false;
+        };
+        let order = entry.message.order();
+        let was = entry.counts;
+        let is = self.satisfies_the_rule(&id);
+        let is_first = first == Some(id);
+        // Its arrival alone may matter to children that were here before it.
+        let arrived = is_first && !was && !self.order.contains(&order);
+        if was == is && !arrived {
+            return false;
+        }
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.counts = is;
+        }
+        if is {
+            self.order.insert(order);
+            if order.0 <= self.clock.saturating_add(MAX_LAMPORT_STEP) {
+                self.clock = self.clock.max(order.0);
+            }
+        } else {
+            self.order.remove(&order);
+        }
+        if !is_first && was != is {
+            let (into, from) = if is {
+                (&mut change.restored, &mut change.retracted)
+            } else {
+                (&mut change.retracted, &mut change.restored)
+            };
+            // Whoever changes its mind twice has not changed it.
+            let before = from.len();
+            from.retain(|other| *other != id);
+            if from.len() == before {
+                into.push(id);
+            }
+        }
+        self.renew_heads_around(&id);
+        true
+    }
+
+    fn children_of(&self, parent: ParentId) -> BTreeSet<(u64, MessageId)> {
+        let children = self.children.get(&parent).into_iter().flatten();
+        children
+            .filter_map(|id| Some((self.entries.get(id)?.message.lamport, *id)))
+            .collect()
+    }
+
+    /// These messages and all that descend from them, parents before children: ids are hashes, so there is no
+    /// cycle.
+    fn parents_first(&self, from: Vec<MessageId>) -> Vec<MessageId> {
+        let mut waits_for = BTreeMap::<MessageId, usize>::new();
+        let mut queue = from;
+        for id in &queue {
+            waits_for.insert(*id, 0);
+        }
+        let mut at = 0;
+        while let Some(id) = queue.get(at).copied() {
+            at += 1;
+            for (_, child) in self.children_of(ParentId::from(id)) {
+                let count = waits_for.entry(child).or_insert_with(|| {
+                    queue.push(child);
+                    0
+                });
+                *count += 1;
+            }
+        }
+        let free = waits_for.iter().filter(|(_, count)| **count == 0);
+        let mut order: Vec<MessageId> = free.map(|(id, _)| *id).collect();
+        let mut at = 0;
+        while let Some(id) = order.get(at).copied() {
+            at += 1;
+            for (_, child) in self.children_of(ParentId::from(id)) {
+                if let Some(count) = waits_for.get_mut(&child) {
+                    *count -= 1;
+                    if *count == 0 {
+                        order.push(child);
+                    }
+                }
+            }
+        }
+        order
     }
 
     fn satisfies_the_rule(&self, id: &MessageId) -> bool {

@@ -3,37 +3,143 @@
 //! Short ids are keyed by the session, so the same bundle has another short id on every link: what
 //! two links announce cannot be told apart before it has come. Asking all links at once would
 //! fetch most bundles several times over. So one link is asked at a time, and what comes in is
-//! struck from the lists of all; a link that brings nothing for [`STALL`] loses its turn.
+//! struck from the lists of all. A link that brings nothing for [`STALL`] loses its turn, goes behind
+//! all others and gives way to them at once; any other has it for [`TURN`] while somebody waits. So
+//! whoever promises much and brings nothing, or little, does not keep the rest from being heard.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
 use crate::{id::LinkId, reconcile::ShortId};
 
-/// Ids asked for and not yet come, on one link: one Want frame's worth.
+/// Ids asked for and not yet come, on one link, at most: one Want frame's worth.
 pub const WINDOW: usize = 120;
-/// The window is filled up when so few are left.
-pub const REFILL: usize = 60;
+/// And at first, while other links wait: what is on its way when a link loses its turn may come twice.
+pub const FIRST_WINDOW: usize = 16;
+/// Half a window that comes within this time doubles the next one.
+pub const QUICK: Duration = Duration::from_millis(100);
+/// Half a window that takes longer than this halves the next one.
+pub const SLUGGISH: Duration = Duration::from_secs(1);
 /// A link that brings nothing for so long loses its turn.
 pub const STALL: Duration = Duration::from_secs(2);
+/// So long a turn lasts at most while other links wait.
+pub const TURN: Duration = Duration::from_secs(5);
 /// Ids that one link may have announced and not brought; more are dropped (reconciliation finds
 /// them again).
 pub const MAX_HEARD: usize = 65_536;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
-    heard: VecDeque<ShortId>,
-    known: BTreeSet<ShortId>,
-    asked: BTreeSet<ShortId>,
+    /// Everything announced and not come: `Some` with its place in `waiting`, `None` once asked for.
+    known: BTreeMap<ShortId, Option<u64>>,
+    /// In the order in which it was announced.
+    waiting: BTreeMap<u64, ShortId>,
+    next_place: u64,
+    asked: usize,
+    window: usize,
+    /// When it was asked last, and when it last brought something.
+    asked_at: Duration,
     progress: Duration,
-    /// Has had its turn and stalled: others go first.
+    /// Whether it has brought anything, and whether that ended in a stall.
+    proven: bool,
     stalled: bool,
+    /// Number of its last turn.
+    turn: u64,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self {
+            known: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            next_place: 0,
+            asked: 0,
+            window: FIRST_WINDOW,
+            asked_at: Duration::ZERO,
+            progress: Duration::ZERO,
+            proven: false,
+            stalled: false,
+            turn: 0,
+        }
+    }
+}
+
+impl Lane {
+    fn wait(&mut self, id: ShortId) {
+        self.known.insert(id, Some(self.next_place));
+        self.waiting.insert(self.next_place, id);
+        self.next_place += 1;
+    }
+
+    /// Forgets an id; whether it was known.
+    fn strike(&mut self, id: ShortId) -> bool {
+        match self.known.remove(&id) {
+            Some(Some(place)) => {
+                self.waiting.remove(&place);
+            }
+            Some(None) => self.asked -= 1,
+            None => return false,
+        }
+        true
+    }
+
+    fn ask(&mut self, alone: bool, now: Duration) -> Vec<ShortId> {
+        let most = |lane: &Self| if alone { WINDOW } else { lane.window };
+        if self.asked * 2 > most(self) || self.waiting.is_empty() {
+            return Vec::new();
+        }
+        if self.proven && !alone {
+            let took = now.saturating_sub(self.asked_at);
+            if took < QUICK {
+                self.window = (self.window * 2).min(WINDOW);
+            } else if took > SLUGGISH {
+                self.window = (self.window / 2).max(FIRST_WINDOW);
+            }
+        }
+        let most = most(self);
+        let mut ids = Vec::new();
+        while self.asked < most {
+            let Some((_, id)) = self.waiting.pop_first() else {
+                break;
+            };
+            self.known.insert(id, None);
+            self.asked += 1;
+            ids.push(id);
+        }
+        self.asked_at = now;
+        self.progress = now;
+        ids
+    }
+
+    /// What was asked for and did not come is asked for again when the turn comes back: the link may
+    /// only have been slow.
+    fn stall(&mut self, now: Duration) {
+        if self.asked == 0 || self.progress + STALL > now {
+            return;
+        }
+        let late: Vec<ShortId> = self
+            .known
+            .iter()
+            .filter(|(_, place)| place.is_none())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in late {
+            self.wait(id);
+        }
+        self.asked = 0;
+        self.window = FIRST_WINDOW;
+        self.proven = false;
+        self.stalled = true;
+    }
 }
 
 /// The lists of all links.
 #[derive(Debug, Default)]
 pub struct Fetch {
     lanes: BTreeMap<LinkId, Lane>,
+    /// Whose turn it is, and since when.
+    turn: Option<(LinkId, Duration)>,
+    turns: u64,
 }
 
 impl Fetch {
@@ -44,67 +150,53 @@ impl Fetch {
             if lane.known.len() >= MAX_HEARD {
                 return;
             }
-            if lane.known.insert(id) {
-                lane.heard.push_back(id);
+            if !lane.known.contains_key(&id) {
+                lane.wait(id);
             }
         }
     }
 
     /// What to ask now, and of whom.
     pub fn poll(&mut self, now: Duration) -> Option<(LinkId, Vec<ShortId>)> {
-        self.stall(now);
-        let active = self
-            .lanes
-            .iter()
-            .find(|(_, lane)| !lane.asked.is_empty())
-            .map(|(id, _)| *id);
-        let chosen = match active {
-            Some(link) => link,
-            None => self
-                .lanes
-                .iter()
-                .filter(|(_, lane)| !lane.heard.is_empty())
-                .min_by_key(|(id, lane)| (lane.stalled, **id))
-                .map(|(id, _)| *id)?,
+        for lane in self.lanes.values_mut() {
+            lane.stall(now);
+        }
+        if self.is_over(now) {
+            self.turn = None;
+        }
+        let link = match self.turn {
+            Some((link, _)) => link,
+            None => self.next_turn(now)?,
         };
-        let lane = self.lanes.get_mut(&chosen)?;
-        if lane.asked.len() > REFILL || lane.heard.is_empty() {
-            return None;
-        }
-        let room = WINDOW - lane.asked.len();
-        let mut ids = Vec::new();
-        while ids.len() < room {
-            let Some(id) = lane.heard.pop_front() else {
-                break;
-            };
-            // Struck from the list meanwhile?
-            if lane.known.contains(&id) {
-                lane.asked.insert(id);
-                ids.push(id);
-            }
-        }
-        if ids.is_empty() {
-            return None;
-        }
-        lane.progress = now;
-        Some((chosen, ids))
+        let alone = !self.others_wait(link);
+        let ids = self.lanes.get_mut(&link)?.ask(alone, now);
+        (!ids.is_empty()).then_some((link, ids))
     }
 
-    /// A bundle is here: `short` is its id on that link.
-    pub fn got(&mut self, link: LinkId, short: ShortId, now: Duration) {
+    /// A bundle is here: `short` is its id on that link, which need not be the one that brought it.
+    pub fn got(&mut self, link: LinkId, short: ShortId) {
+        if let Some(lane) = self.lanes.get_mut(&link) {
+            lane.strike(short);
+        }
+    }
+
+    /// A link brought a bundle, and had announced it.
+    pub fn brought(&mut self, link: LinkId, short: ShortId, now: Duration) {
         if let Some(lane) = self.lanes.get_mut(&link)
-            && lane.known.remove(&short)
-            && lane.asked.remove(&short)
+            && lane.strike(short)
         {
             lane.progress = now;
+            lane.proven = true;
             lane.stalled = false;
         }
     }
 
     /// The link no longer has these.
-    pub fn gone(&mut self, link: LinkId, ids: &[ShortId], now: Duration) {
-        for id in ids {
-            self.got(link, *id, now);
+    pub fn gone(&mut self, link: LinkId, ids: &[ShortId]) {
+        if let Some(lane) = self.lanes.get_mut(&link) {
+            for id in ids {
+                lane.strike(*id);
+            }
         }
     }
 
@@ -124,105 +216,55 @@ impl Fetch {
     /// When [`Self::poll`] may have something to say although nothing happened.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.lanes
+        let stalls = self
+            .lanes
             .values()
-            .filter(|lane| !lane.asked.is_empty())
-            .map(|lane| lane.progress + STALL)
-            .min()
+            .filter(|lane| lane.asked > 0)
+            .map(|lane| lane.progress + STALL);
+        let turn = self
+            .turn
+            .filter(|(link, _)| self.others_wait(*link))
+            .map(|(_, since)| since + TURN);
+        stalls.chain(turn).min()
     }
 
-    fn stall(&mut self, now: Duration) {
-        for lane in self.lanes.values_mut() {
-            if !lane.asked.is_empty() && lane.progress + STALL <= now {
-                // Asked again when the turn comes back: the link may only have been slow.
-                let asked = core::mem::take(&mut lane.asked);
-                lane.heard.extend(asked);
-                lane.stalled = true;
-            }
-        }
+    /// Whether the turn has to go on to somebody else.
+    fn is_over(&self, now: Duration) -> bool {
+        let Some((link, since)) = self.turn else {
+            return false;
+        };
+        let Some(lane) = self.lanes.get(&link) else {
+            return true;
+        };
+        let idle = lane.asked == 0 && lane.waiting.is_empty();
+        let in_the_way = lane.stalled
+            && self
+                .lanes
+                .values()
+                .any(|other| !other.waiting.is_empty() && !other.stalled);
+        let long = since + TURN <= now && self.others_wait(link);
+        idle || in_the_way || long
+    }
+
+    fn others_wait(&self, link: LinkId) -> bool {
+        self.lanes
+            .iter()
+            .any(|(id, lane)| *id != link && !lane.waiting.is_empty())
+    }
+
+    /// Stalled links last; among equals the one whose turn is longest ago.
+    fn next_turn(&mut self, now: Duration) -> Option<LinkId> {
+        let (link, lane) = self
+            .lanes
+            .iter_mut()
+            .filter(|(_, lane)| !lane.waiting.is_empty())
+            .min_by_key(|(id, lane)| (lane.stalled, lane.turn, **id))?;
+        self.turns += 1;
+        lane.turn = self.turns;
+        self.turn = Some((*link, now));
+        Some(*link)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: LinkId = LinkId(1);
-    const B: LinkId = LinkId(2);
-
-    fn s(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    fn ids(range: core::ops::Range<u64>) -> Vec<ShortId> {
-        range.map(ShortId).collect()
-    }
-
-    #[test]
-    fn one_link_is_asked_at_a_time() {
-        let mut fetch = Fetch::default();
-        fetch.heard(A, ids(0..3));
-        fetch.heard(B, ids(10..13));
-        assert_eq!(fetch.poll(s(0)), Some((A, ids(0..3))));
-        assert_eq!(fetch.poll(s(1)), None);
-        for id in ids(0..3) {
-            fetch.got(A, id, s(1));
-        }
-        assert!(fetch.is_met(A));
-        assert!(!fetch.is_met(B));
-        assert_eq!(fetch.poll(s(1)), Some((B, ids(10..13))));
-    }
-
-    #[test]
-    fn what_came_elsewhere_is_not_asked_for() {
-        let mut fetch = Fetch::default();
-        fetch.heard(A, ids(0..2));
-        fetch.heard(B, ids(10..12));
-        assert!(fetch.poll(s(0)).is_some());
-        // The same two bundles, by their ids on B.
-        fetch.got(B, ShortId(10), s(0));
-        fetch.got(B, ShortId(11), s(0));
-        fetch.gone(A, &ids(0..2), s(0));
-        assert_eq!(fetch.poll(s(0)), None);
-        assert!(fetch.is_met(B));
-    }
-
-    #[test]
-    fn a_link_that_brings_nothing_loses_its_turn_and_may_have_it_back() {
-        let mut fetch = Fetch::default();
-        fetch.heard(A, ids(0..1));
-        fetch.heard(B, ids(10..11));
-        assert_eq!(fetch.poll(s(0)).map(|(link, _)| link), Some(A));
-        assert_eq!(fetch.poll_timeout(), Some(STALL));
-        assert_eq!(fetch.poll(STALL - Duration::from_millis(1)), None);
-        assert_eq!(fetch.poll(STALL).map(|(link, _)| link), Some(B));
-        fetch.link_down(B);
-        assert_eq!(fetch.poll(STALL), Some((A, ids(0..1))));
-    }
-
-    #[test]
-    fn the_window_is_refilled_when_half_of_it_is_left() {
-        let mut fetch = Fetch::default();
-        fetch.heard(A, ids(0..200));
-        assert_eq!(fetch.poll(s(0)).map(|(_, ids)| ids.len()), Some(WINDOW));
-        for id in ids(0..(WINDOW - REFILL - 1) as u64) {
-            fetch.got(A, id, s(0));
-        }
-        assert_eq!(fetch.poll(s(0)), None);
-        fetch.got(A, ShortId((WINDOW - REFILL - 1) as u64), s(0));
-        assert_eq!(
-            fetch.poll(s(0)).map(|(_, ids)| ids.len()),
-            Some(WINDOW - REFILL)
-        );
-    }
-
-    #[test]
-    fn an_announcer_of_everything_is_bounded() {
-        let mut fetch = Fetch::default();
-        fetch.heard(A, ids(0..MAX_HEARD as u64 + 10));
-        let lane = &fetch.lanes[&A];
-        assert_eq!((lane.heard.len(), lane.known.len()), (MAX_HEARD, MAX_HEARD));
-        fetch.heard(A, ids(0..1));
-        assert_eq!(fetch.lanes[&A].heard.len(), MAX_HEARD);
-    }
-}
+mod tests;

@@ -44,7 +44,7 @@ impl Estimate {
     /// The counters as zig-zag LEB128, in order.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        let mut out = Vec::with_capacity(2 * COUNTERS);
+        let mut out = Vec::with_capacity(COUNTERS);
         for counter in self.0 {
             varint::put(&mut out, i64::from(counter));
         }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{ReconcileError, key::ShortId, varint::take_id};
+use super::{ReconcileError, key::ShortId};
 
 /// Bytes of a short id on the wire.
 pub const SHORT_ID_LEN: usize = 8;
@@ -14,11 +14,7 @@ pub const MAX_IDS_PER_FRAME: usize = 120;
 /// [`MAX_IDS_PER_FRAME`], or use [`pack_all`].
 #[must_use]
 pub fn pack(ids: &[ShortId]) -> Bytes {
-    let mut out = Vec::with_capacity(ids.len() * SHORT_ID_LEN);
-    for id in ids {
-        out.extend_from_slice(&id.0.to_le_bytes());
-    }
-    out.into()
+    ids.iter().flat_map(|id| id.0.to_le_bytes()).collect()
 }
 
 /// As many fields as the ids need, none of them empty.
@@ -31,15 +27,15 @@ pub fn pack_all(ids: &[ShortId]) -> impl Iterator<Item = Bytes> + '_ {
 /// # Errors
 /// [`ReconcileError::Length`] if it is no multiple of 8 bytes, or holds more than
 /// [`MAX_IDS_PER_FRAME`] ids.
-pub fn unpack(mut field: &[u8]) -> Result<Vec<ShortId>, ReconcileError> {
-    if !field.len().is_multiple_of(SHORT_ID_LEN) || field.len() > MAX_IDS_PER_FRAME * SHORT_ID_LEN {
+pub fn unpack(field: &[u8]) -> Result<Vec<ShortId>, ReconcileError> {
+    let (ids, rest) = field.as_chunks::<SHORT_ID_LEN>();
+    if !rest.is_empty() || ids.len() > MAX_IDS_PER_FRAME {
         return Err(ReconcileError::Length { got: field.len() });
     }
-    let mut ids = Vec::with_capacity(field.len() / SHORT_ID_LEN);
-    while let Some(id) = take_id(&mut field) {
-        ids.push(id);
-    }
-    Ok(ids)
+    Ok(ids
+        .iter()
+        .map(|bytes| ShortId(u64::from_le_bytes(*bytes)))
+        .collect())
 }
 
 #[cfg(test)]

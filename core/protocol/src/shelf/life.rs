@@ -135,9 +135,10 @@ impl LifeClock {
     }
 }
 
-/// What the wall clock says has passed; nothing if either reading is unknown or it went back.
+/// What the wall clock says has passed; nothing if it went back, or if the first reading is
+/// unknown. (An unknown second one is before any known first.)
 fn wall_passed(then_ms: u64, now_ms: u64) -> Duration {
-    if then_ms < EARLIEST_WALL_MS || now_ms < EARLIEST_WALL_MS {
+    if then_ms < EARLIEST_WALL_MS {
         return Duration::ZERO;
     }
     Duration::from_millis(now_ms.saturating_sub(then_ms))

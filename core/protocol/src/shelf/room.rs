@@ -309,6 +309,31 @@ mod tests {
     }
 
     #[test]
+    fn as_many_give_way_as_it_takes() {
+        let room = room(&[
+            (1, Stranger, 1, 800),
+            (2, Stranger, 1, 800),
+            (3, Stranger, 1, 800),
+        ]);
+        assert_eq!(plan(&room, Stranger, 2, 100), Some(vec![]));
+        assert_eq!(plan(&room, Stranger, 2, 900), Some(vec![1]));
+        assert_eq!(plan(&room, Stranger, 2, 1_000), Some(vec![1, 2]));
+        assert_eq!(plan(&room, Stranger, 1, 2_500), Some(vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn what_has_been_taken_counts_no_more() {
+        let room = room(&[
+            (1, Contact, 1, 3_000),
+            (2, Contact, 1, 1_000),
+            (3, Contact, 2, 3_500),
+            (4, Own, 0, 2_500),
+        ]);
+        // After 1 has gone, 2's source has less than 3's.
+        assert_eq!(plan(&room, Member, 9, 4_000), Some(vec![1, 3]));
+    }
+
+    #[test]
     fn an_arrival_that_expires_before_all_others_of_its_source_is_declined() {
         let room = room(&[(100, Stranger, 1, 2_500)]);
         let arrival = arrival(200, Stranger, 1, 200);

@@ -81,5 +81,6 @@ fn limits(limits: &Limits) -> connection_limits::ConnectionLimits {
         .with_max_pending_incoming(Some(limits.pending_incoming))
         .with_max_pending_outgoing(Some(limits.pending_outgoing))
         .with_max_established(Some(limits.established))
+        .with_max_established_incoming(Some(limits.established_incoming))
         .with_max_established_per_peer(Some(limits.per_peer))
 }

@@ -67,6 +67,8 @@ pub struct Limits {
     pub pending_outgoing: u32,
     /// Established connections.
     pub established: u32,
+    /// Those of them that others may have dialled: the rest is kept for this node's own dials.
+    pub established_incoming: u32,
     /// Established connections with one PeerId.
     pub per_peer: u32,
     /// Incoming connections from one [`Source`](sovereign_protocol::link_kind::Source), being
@@ -82,8 +84,9 @@ impl Default for Limits {
             pending_incoming: 64,
             pending_outgoing: 32,
             established: 256,
+            established_incoming: 192,
             per_peer: 4,
-            per_source: 16,
+            per_source: 10,
             resident_bytes: 512 << 20,
         }
     }

@@ -11,6 +11,7 @@ pub(super) struct Counters {
     pub(super) unsupported: AtomicU64,
     pub(super) overflows: AtomicU64,
     pub(super) dropped_commands: AtomicU64,
+    pub(super) dropped_gossip: AtomicU64,
 }
 
 /// A reading of the counters, since the network started.
@@ -28,6 +29,8 @@ pub struct P2pCounters {
     pub overflows: u64,
     /// Publications and judgements dropped because the command queue was full.
     pub dropped_commands: u64,
+    /// Gossip messages ignored because too many were waiting for the node; they come over a link.
+    pub dropped_gossip: u64,
 }
 
 impl Counters {
@@ -40,6 +43,7 @@ impl Counters {
             unsupported: read(&self.unsupported),
             overflows: read(&self.overflows),
             dropped_commands: read(&self.dropped_commands),
+            dropped_gossip: read(&self.dropped_gossip),
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn behaviour() -> Result<Gossipsub, P2pError> {
         .flood_publish(false)
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
-        // The content id is the hash of the bundle.
+        // Age and lifetime are part of it: nobody changes them on the way (docs/protocol.md §7.5).
         .message_id_fn(|message| MessageId::from(Sha256::digest(&message.data).to_vec()))
         .max_transmit_size(MAX_MESSAGE)
         .max_publish_messages(MAX_PER_TRANSMISSION)
@@ -152,22 +152,23 @@ impl Gossip {
     ) -> Option<(u64, Topic)> {
         let topic = topic_of(&message.topic).filter(|topic| self.topics.contains(topic));
         let Some(topic) = topic else {
-            gossip.report_message_validation_result(&id, &from, MessageAcceptance::Ignore);
+            Self::ignore(gossip, &id, &from);
             return None;
         };
         if self.unjudged.len() >= MAX_UNJUDGED
             && let Some((_, oldest)) = self.unjudged.pop_first()
         {
-            gossip.report_message_validation_result(
-                &oldest.id,
-                &oldest.from,
-                MessageAcceptance::Ignore,
-            );
+            Self::ignore(gossip, &oldest.id, &oldest.from);
         }
         let token = self.next_token;
         self.next_token += 1;
         self.unjudged.insert(token, Unjudged { id, from });
         Some((token, topic))
+    }
+
+    /// Neither forwards a message nor holds it against anybody.
+    pub(super) fn ignore(gossip: &mut Gossipsub, id: &MessageId, from: &PeerId) {
+        gossip.report_message_validation_result(id, from, MessageAcceptance::Ignore);
     }
 
     /// Takes the node's verdict; an unknown token is ignored.

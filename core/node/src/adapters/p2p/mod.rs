@@ -202,7 +202,12 @@ impl Network for P2pNetwork {
             return event;
         }
         match poll_fn(|cx| self.inbox.poll_recv(cx)).await {
-            Some(event) => event,
+            Some(event) => {
+                if matches!(event, NetworkEvent::Gossip { .. }) {
+                    self.hub.gossip_waiting.fetch_sub(1, Ordering::Relaxed);
+                }
+                event
+            }
             None => pending().await,
         }
     }

@@ -3,7 +3,13 @@
 //! Frames do not pass here; they go between a link's handler and the port directly. While the inbox is full the
 //! Swarm is not polled, so that nothing piles up; commands are still taken, so that `submit` finds room.
 
-use std::{collections::VecDeque, future::poll_fn, num::NonZeroU8, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    num::NonZeroU8,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -40,6 +46,8 @@ const DIAL_TOGETHER: NonZeroU8 = NonZeroU8::new(4).expect("4 is not 0");
 const MAX_PENDING: usize = 64;
 /// Time for the connections to close when the node stops; the port promises one second.
 const STOP_WITHIN: Duration = Duration::from_millis(700);
+/// Gossip messages that wait for the node; at 17 KiB each they would outgrow the inbox's frames.
+const MAX_GOSSIP_WAITING: usize = 64;
 /// Longest explanation of a failed dial, in bytes.
 const MAX_WHY: usize = 400;
 
@@ -214,7 +222,7 @@ impl Task {
                 self.hub
                     .counters
                     .refused_incoming
-                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    .fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(%error, "an incoming connection failed");
             }
             _ => {}
@@ -265,7 +273,15 @@ impl Task {
         let Some(gate) = self.swarm.behaviour_mut().gossip.as_mut() else {
             return;
         };
+        if self.hub.gossip_waiting.load(Ordering::Relaxed) >= MAX_GOSSIP_WAITING {
+            self.hub
+                .counters
+                .dropped_gossip
+                .fetch_add(1, Ordering::Relaxed);
+            return Gossip::ignore(gate.inner_mut(), &id, &from);
+        }
         if let Some((token, topic)) = self.gossip.arrived(gate.inner_mut(), id, from, &message) {
+            self.hub.gossip_waiting.fetch_add(1, Ordering::Relaxed);
             self.pending.push_back(NetworkEvent::Gossip {
                 token,
                 topic,

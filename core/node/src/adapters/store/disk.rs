@@ -1,5 +1,6 @@
 //! The durable store.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -46,6 +47,19 @@ impl DiskStore {
         Ok(wipe::wipe(&Files::default(), dir)?)
     }
 
+    /// Gives garbage back to the disk now, whether it is worth it or not. The store does this by
+    /// itself when more than half of it is garbage.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] and the others; the store then stays as it is.
+    pub fn compact(&self) -> Result<(), StoreError> {
+        let mut compaction = lock(&self.compaction);
+        if let Some(running) = compaction.take() {
+            let _ = running.join();
+        }
+        rewrite::compact(&self.inner)
+    }
+
     pub(super) fn new(inner: Inner) -> Self {
         Self {
             inner: Arc::new(inner),
@@ -58,7 +72,9 @@ impl DiskStore {
         if !self.inner.compaction_due() {
             return;
         }
-        let mut compaction = lock(&self.compaction);
+        let Ok(mut compaction) = self.compaction.try_lock() else {
+            return;
+        };
         if compaction
             .as_ref()
             .is_some_and(|running| !running.is_finished())
@@ -78,28 +94,31 @@ impl DiskStore {
             Err(error) => tracing::warn!(%error, "no thread for compacting the journal"),
         }
     }
+}
 
+#[cfg(test)]
+impl DiskStore {
     /// Waits for a compaction that is under way.
-    #[cfg(test)]
     pub(super) fn wait_for_compaction(&self) {
         if let Some(running) = lock(&self.compaction).take() {
             running.join().expect("compaction does not panic");
         }
     }
+
+    /// Callers of `commit` who wait for a flush to begin.
+    pub(super) fn waiting(&self) -> usize {
+        self.inner.group.waiting()
+    }
 }
 
 impl Store for DiskStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(generation) = self.inner.generation() else {
-            return Ok(None);
-        };
+        let generation = self.inner.readable()?;
         self.inner.noticing(generation.get(table, key))
     }
 
     fn scan(&self, table: Table, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
-        let Some(generation) = self.inner.generation() else {
-            return Ok(());
-        };
+        let generation = self.inner.readable()?;
         self.inner.noticing(generation.scan(table, visit))
     }
 
@@ -118,11 +137,24 @@ impl Store for DiskStore {
         Ok(())
     }
 
+    fn scrub(&self) -> Result<(), StoreError> {
+        self.compact()
+    }
+
     fn stats(&self) -> StoreStats {
         self.inner
             .generation()
             .map(|generation| generation.stats())
             .unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for DiskStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskStore")
+            .field("dir", &self.inner.dir)
+            .field("damage", &self.inner.damage)
+            .finish_non_exhaustive()
     }
 }
 
@@ -180,16 +212,23 @@ impl Inner {
         ))
     }
 
+    /// What readers read; a store of which nothing can be read says so, it does not look empty.
+    fn readable(&self) -> Result<Arc<Generation>, StoreError> {
+        self.generation().ok_or_else(|| self.damaged())
+    }
+
+    fn damaged(&self) -> StoreError {
+        let what = self.damage.get().cloned();
+        StoreError::Damaged {
+            what: what.unwrap_or_else(|| "nothing can be read".to_owned()),
+        }
+    }
+
     /// The keys, unless the store is read-only.
     pub(super) fn writable(&self) -> Result<&Arc<Keys>, StoreError> {
         match (&self.open, self.damage.get()) {
             (Some(open), None) => Ok(&open.keys),
-            (_, damage) => {
-                let what = damage
-                    .cloned()
-                    .unwrap_or_else(|| "nothing can be read".to_owned());
-                Err(StoreError::Damaged { what })
-            }
+            _ => Err(self.damaged()),
         }
     }
 
@@ -233,7 +272,10 @@ impl Inner {
             .into_iter()
             .zip(group.iter().map(|sealed| &sealed.entries[..]))
             .collect();
-        self.noticing(generation.publish(&published, tail.end))
+        let published = self.noticing(generation.publish(&published, tail.end));
+        // Durable, but not to be found: no more until the journal was read again.
+        writer.failed |= published.is_err();
+        published
     }
 
     fn compaction_due(&self) -> bool {

@@ -22,6 +22,8 @@ const MAGIC: [u8; 8] = *b"SVRNSKEY";
 /// The key lies in the file as it is. Platforms that wrap it add kinds.
 const KIND_PLAIN: u32 = 1;
 const FILE_LEN: usize = 8 + 4 + 32 + 4;
+/// What a wipe writes over the key: as long as the file, and nothing that damage would write.
+pub(super) const TOMBSTONE: [u8; FILE_LEN] = *b"wiped: this key is gone, and all that it sealed.";
 
 /// What the key file says.
 pub(super) enum KeyState {
@@ -29,6 +31,8 @@ pub(super) enum KeyState {
     Plain(Zeroizing<[u8; 32]>),
     /// A way of keeping the key that this program does not know.
     Newer(u32),
+    /// Destroyed by a wipe that was then interrupted.
+    Wiped,
     Damaged,
 }
 
@@ -44,6 +48,9 @@ pub(super) fn read(dir: &Path) -> std::io::Result<KeyState> {
     };
     let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_LEN + 1));
     file.take(FILE_LEN as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes[..] == TOMBSTONE {
+        return Ok(KeyState::Wiped);
+    }
     if bytes.len() != FILE_LEN || bytes[..8] != MAGIC {
         return Ok(KeyState::Damaged);
     }

@@ -80,3 +80,11 @@ impl DirLock {
         files.sync(&self.file)
     }
 }
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock with a child that another thread is just starting: it
+        // shares the open file until it runs its program.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}

@@ -6,10 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use super::bounds;
 use crate::ports::store::{Batch, Op, Store, StoreError, StoreStats, Table};
 
+type Pairs = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+
 /// A store for tests and the simulator. What it holds is gone with it.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    pairs: Mutex<BTreeMap<(Table, Vec<u8>), Vec<u8>>>,
+    pairs: Mutex<Pairs>,
 }
 
 impl MemoryStore {
@@ -52,6 +54,11 @@ impl Store for MemoryStore {
                 Op::Delete(table, key) => pairs.remove(&(table, key)),
             };
         }
+        Ok(())
+    }
+
+    fn scrub(&self) -> Result<(), StoreError> {
+        // What is removed from a map is gone.
         Ok(())
     }
 

@@ -36,4 +36,4 @@ mod tests;
 
 pub use disk::DiskStore;
 pub use memory::MemoryStore;
-pub use open::{IndexKind, Migration, Opened, Options};
+pub use open::{Convert, IndexKind, Migration, Opened, Options};

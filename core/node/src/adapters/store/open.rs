@@ -22,10 +22,10 @@ use crate::ports::store::{Op, StoreError, Table};
 /// How a store is opened.
 #[derive(Clone)]
 pub struct Options {
-    /// Where the index lives.
-    pub index: IndexKind,
-    /// Garbage in the journal, in bytes, below which it is never compacted.
-    pub compact_min: u64,
+    pub(super) index: IndexKind,
+    pub(super) compact_min: u64,
+    /// Keys up to which [`IndexKind::Auto`] stays in memory.
+    pub(super) memory_keys: usize,
     pub(super) format: u32,
     pub(super) migrations: &'static [Migration],
     pub(super) files: Files,
@@ -37,9 +37,27 @@ impl Default for Options {
             index: IndexKind::Auto,
             // Rewriting less than this is not worth the wear.
             compact_min: 4 << 20,
+            memory_keys: MEMORY_KEYS,
             format: FORMAT,
             migrations: &[],
             files: Files::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Where the index lives; by default [`IndexKind::Auto`].
+    #[must_use]
+    pub fn with_index(self, index: IndexKind) -> Self {
+        Self { index, ..self }
+    }
+
+    /// Garbage in the journal, in bytes, below which it is never compacted; by default 4 MiB.
+    #[must_use]
+    pub fn with_compact_min(self, compact_min: u64) -> Self {
+        Self {
+            compact_min,
+            ..self
         }
     }
 }
@@ -55,6 +73,9 @@ pub enum IndexKind {
     Sled,
 }
 
+/// Turns a live entry (table, key, value) into what takes its place.
+pub type Convert = fn(Table, &[u8], &[u8]) -> Result<Vec<Op>, String>;
+
 /// A step from one format to a later one. The journal is rewritten into a new generation, which then
 /// takes the old one's name: a crash at any moment leaves one of the two, whole.
 #[derive(Debug)]
@@ -64,10 +85,11 @@ pub struct Migration {
     /// The format it writes.
     pub to: u32,
     /// What becomes of a live entry; `Err` says why it cannot be converted.
-    pub apply: fn(Table, &[u8], &[u8]) -> Result<Vec<Op>, String>,
+    pub apply: Convert,
 }
 
 /// An open store and what there is to say about it.
+#[derive(Debug)]
 pub struct Opened {
     /// The store; read-only if there is damage.
     pub store: DiskStore,
@@ -80,10 +102,7 @@ pub struct Opened {
 }
 
 pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, StoreError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)?;
+    create_dir(&options.files, dir).map_err(refused)?;
     let lock = DirLock::take(dir)?;
     let opening = Opening {
         files: options.files.clone(),
@@ -92,6 +111,22 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, StoreError> {
         lock,
     };
     opening.go()
+}
+
+/// Creates a directory for its owner only, with those above it, durably.
+fn create_dir(files: &Files, dir: &Path) -> io::Result<()> {
+    let above = match dir.parent() {
+        _ if dir.is_dir() => return Ok(()),
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+        None => return Err(io::ErrorKind::NotADirectory.into()),
+    };
+    create_dir(files, above)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
+    files.sync_dir(above)
 }
 
 struct Opening {
@@ -125,7 +160,7 @@ impl Opening {
             (KeyState::Plain(_), None) if !marked && !self.lock.new => self.create(),
             (KeyState::Missing, None) => self.damaged("its key and its journal are gone"),
             (KeyState::Missing, Some(_)) => self.damaged("its key is gone"),
-            (KeyState::Damaged, _) => self.damaged("its key file is damaged"),
+            (KeyState::Damaged | KeyState::Wiped, _) => self.damaged("its key file is damaged"),
             (KeyState::Plain(_), None) => self.damaged("its journal is gone"),
             (KeyState::Plain(_), Some(false)) => self.damaged("its journal is not a file"),
             (KeyState::Plain(key), Some(true)) => {
@@ -265,6 +300,10 @@ impl Opening {
 
     /// Nothing can be read, and nothing must be written.
     fn damaged(self, what: &str) -> Result<Opened, StoreError> {
+        // So that the next open does not take our own new lock file for that of a first start.
+        if self.lock.new {
+            self.lock.mark(&self.files).map_err(refused)?;
+        }
         Ok(self.opened(None, Some(what.to_owned())))
     }
 
@@ -298,15 +337,15 @@ impl Opening {
     }
 
     fn empty_index(&self) -> io::Result<Index> {
-        empty_index(&self.dir, self.options.index)
+        empty_index(&self.dir, &self.options)
     }
 }
 
 /// An index for a new generation, with a directory of its own to spill to.
-pub(super) fn empty_index(dir: &Path, kind: IndexKind) -> io::Result<Index> {
-    let limit = match kind {
+pub(super) fn empty_index(dir: &Path, options: &Options) -> io::Result<Index> {
+    let limit = match options.index {
         IndexKind::Memory => return Ok(Index::new(None)),
-        IndexKind::Auto => MEMORY_KEYS,
+        IndexKind::Auto => options.memory_keys,
         IndexKind::Sled => 0,
     };
     let mut id = [0; 8];

@@ -10,11 +10,11 @@ use super::generation::Generation;
 use super::index::Index;
 use super::journal::{JOURNAL_FILE, JOURNAL_NEW, Journal, START, Tail};
 use super::key::Keys;
-use super::open::{Migration, empty_index};
+use super::open::{Convert, Migration, empty_index};
 use super::record::{Entry, Frame, Sealed};
 use super::walk::{Visit, walk};
 use super::wipe;
-use crate::ports::store::{Op, StoreError, Table};
+use crate::ports::store::{Op, StoreError};
 
 /// Bytes and changes that a rewrite puts into one record.
 const RECORD_BYTES: usize = 256 * 1024;
@@ -41,7 +41,7 @@ fn try_compact(inner: &Inner) -> Result<(), StoreError> {
     let (Some(open), Some(source)) = (&inner.open, inner.generation()) else {
         return Ok(());
     };
-    let index = empty_index(&inner.dir, inner.options.index)?;
+    let index = empty_index(&inner.dir, &inner.options)?;
     let mut output = Output::create(&inner.files, &inner.dir, keys, inner.options.format, index)?;
     let copy = |output: &mut Output<'_>, only_live, from: Tail, end: u64| {
         let stop = &inner.stop;
@@ -134,8 +134,6 @@ fn stopped() -> StoreError {
         "the store was closed",
     ))
 }
-
-type Convert = fn(Table, &[u8], &[u8]) -> Result<Vec<Op>, String>;
 
 /// Copies changes from one generation to the other.
 struct Copy<'a, 'b> {

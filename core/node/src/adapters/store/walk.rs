@@ -50,27 +50,27 @@ pub(super) fn walk(
     let mut body = Vec::new();
     let mut input = buffered(journal, at.end, len);
     while at.end < len {
-        if let Some(header) = next_record(journal, keys, &mut input, &at, len, &mut body)? {
-            if let Some(changes) = opened(keys, &header, &mut body) {
-                let record = at.end;
-                for (span, range) in changes {
-                    let frame = record::parse_frame(&body[range]).expect("parsed just before");
-                    let key = keys.blind(frame.table, frame.key);
-                    let span = frame.value.is_some().then_some(span);
-                    visit.change(record, Entry { key, span }, &frame)?;
-                }
-                visit.end(record)?;
-                let end = record + HEADER as u64 + u64::from(header.body_len);
-                at = Tail {
-                    end,
-                    seq: header.seq + 1,
-                    prev: header.crc,
-                };
-                if walked.damaged_at.is_none() {
-                    walked.tail = at;
-                }
-                continue;
+        if let Some(header) = next_record(journal, keys, &mut input, &at, len, &mut body)?
+            && let Some(changes) = opened(keys, &header, &mut body)
+        {
+            let record = at.end;
+            for (span, range) in changes {
+                let frame = record::parse_frame(&body[range]).expect("parsed just before");
+                let key = keys.blind(frame.table, frame.key);
+                let span = frame.value.is_some().then_some(span);
+                visit.change(record, Entry { key, span }, &frame)?;
             }
+            visit.end(record)?;
+            let end = record + HEADER as u64 + u64::from(header.body_len);
+            at = Tail {
+                end,
+                seq: header.seq + 1,
+                prev: header.crc,
+            };
+            if walked.damaged_at.is_none() {
+                walked.tail = at;
+            }
+            continue;
         }
         let broken = at.end;
         let mut next = None;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::files::Files;
 use super::journal::{JOURNAL_FILE, JOURNAL_NEW};
-use super::key::KEY_FILE;
+use super::key::{self, KEY_FILE, KeyState, TOMBSTONE};
 use super::lock::{DirLock, LOCK_FILE};
 use super::marker::MARKER_FILE;
 use crate::ports::store::StoreError;
@@ -49,7 +49,7 @@ pub(super) fn resume(files: &Files, dir: &Path, lock: &DirLock) -> io::Result<()
 
 /// Whether a wipe was interrupted here.
 pub(super) fn is_pending(dir: &Path) -> io::Result<bool> {
-    dir.join(WIPED_FILE).try_exists()
+    Ok(dir.join(WIPED_FILE).try_exists()? || matches!(key::read(dir)?, KeyState::Wiped))
 }
 
 /// The bounded part: four small steps, whatever the size of the store.
@@ -61,13 +61,10 @@ fn destroy_key(files: &Files, dir: &Path) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        // In place, and no byte longer: this works on a full disk. Flash may keep the old block until
+        // In place: this works on a full disk. Flash may keep the old block until
         // it is collected; platforms with a keystore destroy the wrapping key there.
-        let len = usize::try_from(file.metadata()?.len())
-            .unwrap_or(0)
-            .min(4096);
         let overwritten = files
-            .write_at(&file, &vec![0; len], 0)
+            .write_at(&file, &TOMBSTONE, 0)
             .and_then(|()| files.sync(&file));
         files.rename(&path, &dir.join(WIPED_FILE))?;
         files.sync_dir(dir)?;

@@ -198,18 +198,16 @@ fn rapid_advance_costs_neither_keys_nor_memory() {
 
 #[test]
 fn anchors_six_hours_apart_are_told_apart() {
-    let mut epochs = start(0, true);
-    assert!(epochs.authenticated(1, true, at(6 * 3600 - 1)));
-    assert!(
-        epochs.authenticated(2, true, at(6 * 3600 - 1)),
-        "merges 1 into 0"
-    );
-    assert_eq!(epochs.0.len(), 2);
-    assert!(
-        epochs.authenticated(3, true, at(6 * 3600)),
-        "6 h after 0: 2 stays"
-    );
-    assert_eq!(epochs.0.len(), 3);
+    for begun in [0, DAY] {
+        let mut epochs = Epochs::new(0, Zeroizing::new([7; 32]), at(begun), true);
+        let close = at(begun + 6 * 3600 - 1);
+        assert!(epochs.authenticated(1, true, close));
+        assert!(epochs.authenticated(2, true, close), "merges 1 into 0");
+        assert_eq!(epochs.0.len(), 2);
+        let apart = at(begun + 6 * 3600);
+        assert!(epochs.authenticated(3, true, apart), "6 h after 0: 2 stays");
+        assert_eq!(epochs.0.len(), 3);
+    }
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn debug_shows_no_secret() {
     let opened = keys.open(&keys.seal(b"hello", &mut rng()).expect("sealed"));
     let text = format!("{keys:?} {opened:?}");
     assert!(
-        text.contains("Private") && text.contains("epoch: 0"),
+        text.contains("Private, epochs: Epochs(0..=0)") && text.contains("epoch: 0"),
         "{text}"
     );
     for secret in [

@@ -149,8 +149,16 @@ impl DialPolicy {
             } => self.announced(transport, discovery, now),
             Event::Sighted(sighting) => self.sighted(sighting, now, rng),
             Event::Lost(discovery) => {
-                self.known
-                    .retain(|_, known| known.sighting.discovery != discovery);
+                let dialling = &mut self.dialling;
+                self.known.retain(|peer, known| {
+                    let stays = known.sighting.discovery != discovery;
+                    if !stays {
+                        // A dial to where it was must not keep it waiting once it is back elsewhere: QUIC
+                        // takes seconds to notice a closed port.
+                        dialling.remove(peer);
+                    }
+                    stays
+                });
             }
             Event::LinkUp { peer, source } => {
                 self.dialling.remove(&peer);

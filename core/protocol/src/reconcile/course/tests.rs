@@ -244,3 +244,23 @@ fn a_listener_asks_on_until_the_cap_and_then_for_a_list() {
     }
     assert!(listener.is_finished());
 }
+
+#[test]
+fn one_batch_of_symbols_tells_a_small_difference() {
+    let mut dialer = session(Role::Dialer, 0..503);
+    let mut listener = session(Role::Listener, 2..505);
+    let opening = bodies(listener.start()).remove(0);
+    let mut steps = Vec::new();
+    for body in bodies(dialer.on_frame(&opening).unwrap()) {
+        assert!(matches!(body, Body::Symbols(_)));
+        steps.extend(listener.on_frame(&body).unwrap());
+    }
+    let [Step::Difference { lack, offer }, Step::Finished] = &steps[..] else {
+        panic!("a difference, not {steps:?}")
+    };
+    let mut lacked: Vec<_> = ids(0..2).map(|id| key().short(&id)).collect();
+    lacked.sort_unstable();
+    assert_eq!(*lack, lacked);
+    assert_eq!(offer.len(), 2);
+    assert!(offer.contains(&id(503)) && offer.contains(&id(504)));
+}

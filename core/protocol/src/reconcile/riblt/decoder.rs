@@ -42,6 +42,7 @@ pub struct Decoder {
     prepared: usize,
     recovered: BTreeMap<ShortId, Peeled>,
     steps: usize,
+    steps_per_symbol: usize,
     remote_count: i64,
     inconsistent: bool,
 }
@@ -64,6 +65,7 @@ impl Decoder {
             prepared: 0,
             recovered: BTreeMap::new(),
             steps: 0,
+            steps_per_symbol: STEPS_PER_SYMBOL,
             remote_count: 0,
             inconsistent: false,
         }
@@ -168,7 +170,7 @@ impl Decoder {
         peeled: &mut Peeled,
         queue: &mut BTreeSet<usize>,
     ) -> Option<()> {
-        let limit = STEPS_PER_SYMBOL * self.symbols.len();
+        let limit = self.steps_per_symbol * self.symbols.len();
         while let Some((index, symbol)) = usize::try_from(peeled.mapping.index())
             .ok()
             .and_then(|index| Some((index, self.symbols.get_mut(index)?)))
@@ -321,6 +323,31 @@ mod tests {
         assert!(decoder.push(&symbols));
         assert_ne!(decoder.decode(), Outcome::Complete);
         assert!(decoder.recovered.len() <= 3);
+    }
+
+    /// Decodes the only id of these symbols with a limit of steps for each.
+    fn limited(symbols: &[Symbol], steps_per_symbol: usize) -> Outcome {
+        let mut decoder = Decoder::new(key(), []);
+        decoder.steps_per_symbol = steps_per_symbol;
+        assert!(decoder.push(symbols));
+        decoder.decode()
+    }
+
+    #[test]
+    fn peeling_takes_no_more_than_its_steps() {
+        let id = (0..)
+            .map(ShortId)
+            .find(|id| {
+                let mut mapping = Mapping::new(key().check(*id));
+                mapping.advance();
+                mapping.index() == 1
+            })
+            .unwrap();
+        let symbols = Encoder::new(&key(), [id]).symbols(0..2).to_vec();
+        assert_eq!(limited(&symbols[..1], 1), Outcome::Complete);
+        assert_eq!(limited(&symbols[..1], 0), Outcome::Inconsistent);
+        assert_eq!(limited(&symbols, 1), Outcome::Complete);
+        assert_eq!(limited(&symbols, 0), Outcome::Inconsistent);
     }
 
     proptest! {

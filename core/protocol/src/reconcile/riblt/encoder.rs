@@ -104,6 +104,25 @@ mod tests {
     }
 
     #[test]
+    fn the_number_coded_doubles_however_little_is_asked_for() {
+        let mut encoder = encoder(10);
+        for (asked, coded) in [
+            (1, 128),
+            (128, 128),
+            (129, 256),
+            (257, 512),
+            (2_000, 2_000),
+            (2_001, 4_000),
+            (4_001, 8_000),
+            (8_001, 16_000),
+            (16_001, MAX_SYMBOLS),
+        ] {
+            encoder.symbols(0..asked);
+            assert_eq!(encoder.symbols.len(), coded);
+        }
+    }
+
+    #[test]
     fn no_more_than_the_cap_is_coded() {
         let mut encoder = encoder(10);
         assert_eq!(encoder.symbols(0..MAX_SYMBOLS + 1).len(), MAX_SYMBOLS);

@@ -8,9 +8,6 @@ use crate::reconcile::{key::ShortId, set::MAX_SET, varint};
 /// Packed bytes in one frame: with the frame's other fields at most 1,024.
 pub const MAX_PACKED: usize = 1_000;
 
-/// Bytes of the longest symbol that [`pack`] makes: a count has at most 3 bytes.
-const MAX_SYMBOL: usize = 8 + 4 + 3;
-
 /// Why packed symbols were refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PackError {
@@ -28,7 +25,7 @@ pub enum PackError {
 /// Packs symbols of a set from the front, as many as one frame takes, and returns the rest.
 #[must_use]
 pub fn pack(symbols: &[Symbol]) -> (Bytes, &[Symbol]) {
-    let mut out = Vec::with_capacity(MAX_PACKED.min(symbols.len() * MAX_SYMBOL));
+    let mut out = Vec::with_capacity(MAX_PACKED);
     for (index, symbol) in symbols.iter().enumerate() {
         let before = out.len();
         out.extend_from_slice(&symbol.sum.to_le_bytes());
@@ -50,7 +47,7 @@ pub fn unpack(mut packed: &[u8]) -> Result<Vec<Symbol>, PackError> {
     if packed.is_empty() || packed.len() > MAX_PACKED {
         return Err(PackError::Length(packed.len()));
     }
-    let mut symbols = Vec::with_capacity(packed.len() / 13);
+    let mut symbols = Vec::new();
     while !packed.is_empty() {
         let ShortId(sum) = varint::take_id(&mut packed).ok_or(PackError::Symbol)?;
         let check = varint::take_u32(&mut packed).ok_or(PackError::Symbol)?;

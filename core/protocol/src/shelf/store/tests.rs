@@ -312,6 +312,7 @@ fn stats_follow_what_is_held() {
             seen: 1,
         }
     );
+    assert!(shelf.iter().map(|(content, _)| *content).eq((0..4).map(id)));
     for n in 0..4 {
         shelf.remove(&id(n));
     }

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
 };
@@ -196,6 +196,8 @@ pub(in super::super) struct Hub {
     /// Rings when a wish was made.
     pub(in super::super) bell: Notify,
     next: AtomicU64,
+    /// Gossip messages on their way to the port's caller.
+    pub(in super::super) gossip_waiting: AtomicUsize,
     pub(in super::super) counters: Counters,
 }
 

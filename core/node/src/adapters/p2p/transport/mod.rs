@@ -1,5 +1,6 @@
 //! The transports: TCP and QUIC, scoped link-local TCP, and the memory transport of tests.
 
+mod bounded_yamux;
 mod expected;
 mod link_local;
 mod memory;
@@ -16,12 +17,13 @@ use libp2p::{
         upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, Version},
     },
     identity::Keypair,
-    noise, quic, tcp, yamux,
+    noise, quic, tcp,
 };
 
 pub use slow_stream::SlowStats;
 
 use super::{P2pError, SlowKey};
+use bounded_yamux::BoundedYamux;
 use expected::Expected;
 use memory::MemoryHalf;
 use slow_stream::SlowStream;
@@ -34,9 +36,10 @@ type Output = (PeerId, StreamMuxerBox);
 const WIDE_SETUP: Duration = Duration::from_secs(10);
 /// The same for a slow link: some 400 bytes each way over a radio.
 const SLOW_SETUP: Duration = Duration::from_secs(20);
-/// Substreams of one connection, both directions. In use: the link, gossip in and out, ping in and
-/// out, identify in and out, and a few in passing.
-const MAX_STREAMS: u32 = 16;
+/// Substreams of one connection. In use by an honest peer, both directions together: the link,
+/// two each of identify, ping and gossip, two of gossip that were refused and are still closing.
+/// Each may hold 256 KiB unread.
+const MAX_STREAMS: usize = 12;
 /// Bytes that may arrive unread on one QUIC stream, and on all of a connection: enough for 10 MB/s
 /// at 25 ms, little enough for 256 connections.
 const QUIC_STREAM_WINDOW: u32 = 256 * 1024;
@@ -61,19 +64,20 @@ pub(super) fn build(
         }
     };
     let noise = noise::Config::new(keypair).map_err(setup("Noise"))?;
-    let mut yamux = yamux::Config::default();
-    yamux.set_max_num_streams(MAX_STREAMS as usize);
+    let yamux = BoundedYamux {
+        streams: MAX_STREAMS,
+    };
 
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
         .upgrade(Version::V1Lazy)
         .authenticate(noise.clone())
-        .multiplex(yamux.clone())
+        .multiplex(yamux)
         .timeout(WIDE_SETUP)
         .boxed();
     let link_local = link_local::LinkLocalTcp
         .upgrade(Version::V1Lazy)
         .authenticate(noise.clone())
-        .multiplex(yamux.clone())
+        .multiplex(yamux)
         .timeout(WIDE_SETUP)
         .boxed();
     let quic = quic::tokio::Transport::new(quic_config(keypair))
@@ -135,7 +139,7 @@ fn either(first: Boxed<Output>, second: Boxed<Output>) -> Boxed<Output> {
 
 fn quic_config(keypair: &Keypair) -> quic::Config {
     let mut config = quic::Config::new(keypair);
-    config.max_concurrent_stream_limit = MAX_STREAMS;
+    config.max_concurrent_stream_limit = MAX_STREAMS as u32;
     config.max_stream_data = QUIC_STREAM_WINDOW;
     config.max_connection_data = QUIC_CONNECTION_WINDOW;
     config.keep_alive_interval = QUIC_KEEP_ALIVE;

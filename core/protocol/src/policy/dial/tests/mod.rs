@@ -106,6 +106,18 @@ fn the_lower_id_dials_at_once() {
 }
 
 #[test]
+fn a_dial_to_where_a_peer_was_does_not_delay_its_return() {
+    // LOC-1, COORD-3: it left while it was dialled, and comes back at new ports.
+    let mut node = Node::new();
+    assert_eq!(node.sight(T + 60 * S, 101), vec![101]);
+    assert_eq!(node.sight(T + 60 * S, 102), vec![102]);
+    assert_eq!(node.at(T + 61 * S, Event::Lost(discovery(101))), NONE);
+    assert_eq!(node.sight(T + 62 * S, 101), vec![101]);
+    // The other one's dial is still waited for.
+    assert_eq!(node.sight(T + 62 * S, 102), NONE);
+}
+
+#[test]
 fn the_higher_id_waits_for_a_second_and_jitter() {
     let mut node = Node::new();
     let seen = T + 60 * S;

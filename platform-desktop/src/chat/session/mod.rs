@@ -1,6 +1,6 @@
 //! The conversation at the prompt: what is typed, what comes in, what is shown.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use sovereign_node::api::{
     ApiError, ChannelSummary, Command, Event, EventKind, HistoryEntry, PeerInfo, PeerState, Reply,
@@ -18,6 +18,9 @@ use crate::{control::Service, output::Paint, show, text};
 const RECALLED: u32 = 10;
 /// Peers whose coming was told and whose going will be, at most.
 const TOLD: usize = 1024;
+
+/// A message on the screen counts as read after so long; at most one write for all of them.
+const READ: Duration = Duration::from_secs(2);
 
 /// What follows a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub(super) struct Session<S, P> {
     near: BTreeMap<String, String>,
     typed: Vec<String>,
     ticks: Ticks,
+    /// When what was shown counts as read.
+    read_at: Option<Instant>,
 }
 
 impl<S: Service, P: Fn(&str)> Session<S, P> {
@@ -59,6 +64,7 @@ impl<S: Service, P: Fn(&str)> Session<S, P> {
             near: BTreeMap::new(),
             typed: Vec::new(),
             ticks: Ticks::default(),
+            read_at: None,
         }
     }
 
@@ -71,7 +77,7 @@ impl<S: Service, P: Fn(&str)> Session<S, P> {
             text::line(&status.fingerprint)
         ));
         for (name, layer) in &status.layers {
-            if layer.state != "on" {
+            if matches!(layer.state.as_str(), "off" | "failed") {
                 let reason = layer.reason.as_deref().unwrap_or_default();
                 let line = format!("{name} is {}. {reason}", layer.state);
                 self.say(&self.paint.yellow(text::line(&line).trim()));
@@ -127,15 +133,19 @@ impl<S: Service, P: Fn(&str)> Session<S, P> {
         names.filter(|name| text::line(name) == *name).collect()
     }
 
-    /// When [`Session::show_ticks`] has something to show.
+    /// When [`Session::tick`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.ticks.due()
+        self.ticks.due().into_iter().chain(self.read_at).min()
     }
 
-    /// Shows how far messages have come.
-    pub(super) fn show_ticks(&mut self) {
-        for line in self.ticks.settle(Instant::now()) {
+    /// Shows how far messages have come, and marks what was shown as read.
+    pub(super) async fn tick(&mut self) {
+        let now = Instant::now();
+        for line in self.ticks.settle(now) {
             self.say(&self.paint.dim(&line));
+        }
+        if self.read_at.is_some_and(|at| at <= now) {
+            self.mark_read().await;
         }
     }
 
@@ -220,6 +230,9 @@ impl<S: Service, P: Fn(&str)> Session<S, P> {
             .as_ref()
             .is_some_and(|current| current.id == channel);
         let place = if here {
+            if !message.own && self.read_at.is_none() {
+                self.read_at = Some(Instant::now() + READ);
+            }
             String::new()
         } else {
             format!("{} ", self.paint.yellow(&text::name(channel_name)))
@@ -376,6 +389,7 @@ impl<S: Service, P: Fn(&str)> Session<S, P> {
     }
 
     async fn mark_read(&mut self) {
+        self.read_at = None;
         if let Some(channel) = self.current_id() {
             // The count of unread messages is not worth a word when it cannot be kept.
             let _ = self.node.call(Command::ChannelRead { channel }).await;
@@ -412,3 +426,6 @@ impl<S: Service, P: Fn(&str)> Session<S, P> {
         (self.print)(text);
     }
 }
+
+#[cfg(test)]
+mod tests;
