@@ -59,6 +59,7 @@ impl Tables {
             StoreOp::PutSeen { content, record } => {
                 self.seen.insert(content, record);
             }
+            StoreOp::Scrub => {}
             StoreOp::DropSeen(content) => {
                 self.seen.remove(&content);
             }
