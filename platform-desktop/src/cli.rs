@@ -251,7 +251,7 @@ pub(crate) enum ChannelAction {
     },
     /// All joined channels
     List,
-    /// Print the invitation link. Whoever has it can read what is written from now on
+    /// Print the invitation link. Whoever has it can read the channel from the present epoch (about a day) on
     Invite {
         /// Which: #NAME, name or id
         #[arg(value_parser = bounded(MAX_NAME_INPUT))]

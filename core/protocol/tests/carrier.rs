@@ -335,7 +335,10 @@ fn a_full_disk_is_said_and_read_from_and_nothing_is_lost_when_there_is_room() {
             .tells
             .contains(&Tell::StoreTrouble { full: true })
     );
-    assert_eq!(world.try_say(0, channel, "refused"), Err(SendError::Store));
+    assert_eq!(
+        world.try_say(0, channel, "refused"),
+        Err(SendError::Store { full: true })
+    );
     assert_eq!(world.nodes[0].history(channel).len(), 1, "readable");
     for n in 0..30 {
         world.say(1 + n % 2, channel, &format!("meanwhile {n}"));

@@ -96,7 +96,10 @@ impl Run {
                 let text = format!("text {}", self.texts);
                 let said = self.world.try_say(node, self.channels[channel], &text);
                 assert!(
-                    matches!(said, Ok(_) | Err(SendError::Unknown | SendError::Store)),
+                    matches!(
+                        said,
+                        Ok(_) | Err(SendError::Unknown | SendError::Store { .. })
+                    ),
                     "{said:?}"
                 );
             }

@@ -122,6 +122,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Full`] and the others; after an error nothing of the batch is visible.
     fn commit(&self, batch: Batch) -> Result<(), StoreError>;
 
+    /// Removes what was deleted or replaced from the medium too, so that not even the owner of the
+    /// store's key finds it again. May take a second.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], [`StoreError::Io`], [`StoreError::Damaged`]; nothing is lost then.
+    fn scrub(&self) -> Result<(), StoreError>;
+
     /// Size and count.
     fn stats(&self) -> StoreStats;
 }

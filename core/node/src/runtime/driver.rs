@@ -8,22 +8,21 @@ use std::{
 };
 
 use sovereign_protocol::{
-    engine::{Effect, Engine, Input, Judgement, PersistOutcome, Tell, Token},
-    id::{ChannelId, MessageId},
+    engine::{Effect, Engine, Input, Judgement, PersistOutcome, Token},
     identity::TransportKey,
-    link_kind::{Medium, Source},
-    policy::dial::Sighting,
+    link_kind::Source,
     time::Now,
 };
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
     archive_file::Imported,
-    commands::{ImportUnderWay, Query, Waiter},
+    commands::{Query, Waiter},
     home::Home,
     keeper::{Done, Job, Keeper},
     nets::{self, Nets},
-    say,
+    randomness::Randomness,
+    transfer::ImportUnderWay,
 };
 use crate::{
     api::{Event, EventKind},
@@ -32,15 +31,12 @@ use crate::{
     ports::{
         clock::Clock,
         lan::{Lan, LanAdvertisement, LanEvent},
-        network::{DownReason, Endpoint, Network, NetworkCommand, NetworkEvent, Verdict},
+        network::{Network, NetworkCommand, NetworkEvent, Verdict},
         rng::Rng,
     },
     text::rfc3339_ms,
 };
 
-/// After the first listener is up, the others are waited for this long before the node announces
-/// itself: a second announcement would have to be probed again.
-const LISTENERS_SETTLE: Duration = Duration::from_millis(30);
 /// An old transport key's network drains for so long.
 const DRAIN_FOR: Duration = Duration::from_secs(600);
 
@@ -240,194 +236,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
                         Judgement::Reject => Verdict::Reject,
                         Judgement::Ignore => Verdict::Ignore,
                     };
-                    self.nets
-                        .current
-                        .network
-                        .submit(NetworkCommand::Judge { token, verdict });
+                    self.nets.judge(token, verdict);
                 }
                 Effect::Tell(tell) => self.tell(tell),
-            }
-        }
-    }
-
-    fn network(&mut self, local: sovereign_protocol::id::TransportId, event: NetworkEvent) {
-        match event {
-            NetworkEvent::Listening(endpoint) => self.listening(local, endpoint, true),
-            NetworkEvent::NotListening(endpoint) => self.listening(local, endpoint, false),
-            NetworkEvent::Up {
-                link,
-                peer,
-                role,
-                medium,
-                source,
-                endpoint: _,
-            } => {
-                let link = self.nets.number(local, link);
-                // A LAN may use any addresses: who was sighted on it is on it.
-                let medium = if medium == Medium::Direct && self.nets.knows(&peer) {
-                    Medium::Lan
-                } else {
-                    medium
-                };
-                self.handle(Input::LinkUp {
-                    link,
-                    local,
-                    peer,
-                    role,
-                    medium,
-                    source,
-                });
-            }
-            NetworkEvent::Frame { link, frame } => {
-                if let Some(link) = self.nets.find(local, link) {
-                    self.handle(Input::Frame { link, frame });
-                }
-            }
-            NetworkEvent::Sent { link, bytes } => {
-                if let Some(link) = self.nets.find(local, link) {
-                    self.handle(Input::Sent { link, bytes });
-                }
-            }
-            NetworkEvent::Rtt { link, ms } => {
-                if let Some(link) = self.nets.find(local, link) {
-                    self.handle(Input::Rtt { link, ms });
-                }
-            }
-            NetworkEvent::Down { link, reason } => {
-                if let Some(link) = self.nets.forget(local, link) {
-                    if !matches!(reason, DownReason::Local | DownReason::Remote) {
-                        tracing::debug!(?reason, "a link went down");
-                    }
-                    self.handle(Input::LinkDown { link });
-                }
-                let drained = self
-                    .nets
-                    .draining
-                    .as_ref()
-                    .is_some_and(super::nets::Net::is_drained);
-                if drained {
-                    self.end_draining();
-                }
-            }
-            NetworkEvent::DialFailed { peer, why } => {
-                tracing::debug!(%peer, %why, "a dial failed");
-                self.handle(Input::DialFailed { peer });
-            }
-            NetworkEvent::Gossip {
-                token,
-                topic: _,
-                data,
-            } => self.handle(Input::Gossip { token, data }),
-        }
-    }
-
-    fn listening(
-        &mut self,
-        local: sovereign_protocol::id::TransportId,
-        endpoint: Endpoint,
-        up: bool,
-    ) {
-        if local != self.nets.current.local {
-            return;
-        }
-        let listening = &mut self.nets.current.listening;
-        listening.retain(|known| *known != endpoint);
-        if up {
-            listening.push(endpoint);
-        }
-        listening.sort_unstable();
-        if self.announce_at.is_none() {
-            self.announce_at = Some(self.now().boot + LISTENERS_SETTLE);
-        }
-    }
-
-    pub(super) fn listen_addresses(&self) -> Vec<String> {
-        let local = self.nets.current.local;
-        self.nets
-            .current
-            .listening
-            .iter()
-            .filter_map(|endpoint| say::multiaddr(endpoint, &local))
-            .collect()
-    }
-
-    fn announce(&mut self) {
-        let listening = &self.nets.current.listening;
-        let tcp = listening.iter().find_map(|endpoint| match endpoint {
-            Endpoint::Tcp(at) => Some(at.port()),
-            _ => None,
-        });
-        let quic_port = listening.iter().find_map(|endpoint| match endpoint {
-            Endpoint::Quic(at) => Some(at.port()),
-            _ => None,
-        });
-        let Some(tcp_port) = tcp else { return };
-        let advertisement = LanAdvertisement {
-            transport: self.key.id(),
-            discovery: self.key.lan_discovery_id(),
-            tcp_port,
-            quic_port,
-            versions: (sovereign_protocol::link::MIN_VERSION
-                ..=sovereign_protocol::link::MAX_VERSION)
-                .filter_map(|version| u16::try_from(version).ok())
-                .collect(),
-            capabilities: self.engine.capabilities(),
-        };
-        if self.announced.as_ref() == Some(&advertisement) {
-            return;
-        }
-        if let Some(lan) = &mut self.lan
-            && let Err(reason) = lan.announce(advertisement.clone())
-        {
-            self.lan_state = Err(reason);
-        }
-        let (transport, discovery) = (advertisement.transport, advertisement.discovery);
-        self.announced = Some(advertisement);
-        self.handle(Input::Announced {
-            transport,
-            discovery,
-        });
-    }
-
-    fn lan_event(&mut self, event: LanEvent) {
-        match event {
-            LanEvent::Sighted(sighting) => {
-                self.nets.sighted(&sighting);
-                let source = nets::source_of(&sighting, &self.source_of);
-                let sighting = Sighting {
-                    transport: sighting.advertisement.transport,
-                    discovery: sighting.advertisement.discovery,
-                    source,
-                    endpoints: sighting.addresses.len(),
-                };
-                self.handle(Input::Sighted {
-                    sighting,
-                    medium: Medium::Lan,
-                });
-            }
-            LanEvent::Lost(discovery) => {
-                self.nets.sighting_lost(discovery);
-                self.handle(Input::SightingLost { discovery });
-            }
-            LanEvent::Interfaces(addresses) => {
-                self.interfaces = Some(addresses.len());
-                if let Some(advertisement) = &self.announced {
-                    let (transport, discovery) = (advertisement.transport, advertisement.discovery);
-                    // A new network: who is there cannot have seen this node before.
-                    self.handle(Input::Announced {
-                        transport,
-                        discovery,
-                    });
-                }
-            }
-            LanEvent::State(state) => {
-                if let Err(reason) = &state {
-                    self.emit(EventKind::Warning {
-                        kind: "mdns".to_owned(),
-                        message: reason.clone(),
-                    });
-                }
-                self.lan_state = state;
             }
         }
     }
@@ -452,50 +263,6 @@ impl<N: Network, L: Lan> Driver<N, L> {
         }
     }
 
-    fn tell(&mut self, tell: Tell) {
-        let now = self.now();
-        let kind = match tell {
-            Tell::PeerDiscovered(peer) => {
-                EventKind::PeerDiscovered { peer: say::peer_info(&self.engine.peer(&peer, now)) }
-            }
-            Tell::PeerUpdated(peer) => EventKind::PeerUpdated { peer: say::peer_info(&self.engine.peer(&peer, now)) },
-            Tell::PeerLost(peer) => EventKind::PeerLost { transport_id: peer.to_string() },
-            Tell::LinkUp { peer, medium } => {
-                EventKind::LinkUp { transport_id: peer.to_string(), link: say::link_word(medium) }
-            }
-            Tell::LinkDown { peer, medium, reason } => EventKind::LinkDown {
-                transport_id: peer.to_string(),
-                link: say::link_word(medium),
-                reason: say::close_words(reason).to_owned(),
-            },
-            Tell::Message { channel, message, author: _ } => return self.tell_message(channel, message),
-            Tell::Retracted { channel, message } => EventKind::Warning {
-                kind: "message_retracted".to_owned(),
-                message: format!("message {message} in channel {channel} turned out to lie about its place and is not shown"),
-            },
-            Tell::State { channel, message, state } => EventKind::MessageState {
-                id: message.to_string(),
-                channel: channel.to_string(),
-                state: say::state_word(state),
-            },
-            Tell::Synced(peer) => EventKind::Synced { transport_id: peer.to_string() },
-            Tell::StoreTrouble { full: true } => EventKind::Warning {
-                kind: "disk_full".to_owned(),
-                message: "the disk is full: nothing was lost, but nothing can be stored until there is room".to_owned(),
-            },
-            Tell::StoreTrouble { full: false } => EventKind::Warning {
-                kind: "store".to_owned(),
-                message: "the store refuses writes: see the log, and `sovereign doctor`".to_owned(),
-            },
-            Tell::StoreWorks => EventKind::Warning { kind: "store_works".to_owned(), message: "the store takes writes again".to_owned() },
-        };
-        self.emit(kind);
-    }
-
-    fn tell_message(&mut self, channel: ChannelId, message: MessageId) {
-        self.read_messages(vec![message], Query::Tell { channel });
-    }
-
     pub(super) fn emit(&self, kind: EventKind) {
         // Nobody listening is no error.
         let _ = self.events.send(Event {
@@ -515,6 +282,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 return;
             }
         };
+        self.home.adopt(&key);
         let fresh = nets::Net::new(network, key.id());
         let late = self.nets.renew(fresh);
         drop(late);
@@ -525,7 +293,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
         self.save_home();
     }
 
-    fn end_draining(&mut self) {
+    pub(super) fn end_draining(&mut self) {
         if let Some(mut old) = self.nets.draining.take() {
             for link in old.take_links() {
                 self.handle(Input::LinkDown { link });
@@ -574,29 +342,3 @@ async fn next_import(import: &mut Option<ImportUnderWay>) -> Option<Imported> {
         None => core::future::pending().await,
     }
 }
-
-/// The randomness port as the generator that the engine takes.
-pub(super) struct Randomness<'a>(pub(super) &'a dyn Rng);
-
-impl rand_core::TryRng for Randomness<'_> {
-    type Error = core::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Self::Error> {
-        self.0.fill(buffer);
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for Randomness<'_> {}

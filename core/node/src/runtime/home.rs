@@ -76,7 +76,7 @@ impl Home {
 
     /// The IP transport key, renewed when it has lived its time.
     pub(super) fn transport(
-        &mut self,
+        &self,
         life: Duration,
         rng: &mut impl CryptoRng,
     ) -> Result<(TransportKey, bool), ApiError> {
@@ -87,11 +87,13 @@ impl Home {
                 return Ok((key, false));
             }
         }
-        let mut fresh = [0; 32];
-        rng.fill_bytes(&mut fresh);
-        self.record.transport_seed = fresh.to_vec().into();
-        self.record.transport_made_life_s = life.as_secs();
-        Ok((TransportKey::from_seed(fresh, life), true))
+        Ok((TransportKey::generate(rng, life), true))
+    }
+
+    /// Takes a transport key in; to be saved.
+    pub(super) fn adopt(&mut self, key: &TransportKey) {
+        self.record.transport_seed = key.seed.to_vec().into();
+        self.record.transport_made_life_s = key.made.as_secs();
     }
 }
 

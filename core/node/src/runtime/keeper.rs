@@ -142,7 +142,14 @@ fn commit(store: &dyn Store, shared: Vec<(Token, Vec<StoreOp>)>) -> Vec<Done> {
     for (_, ops) in &shared {
         batch.ops.extend(ops.iter().flat_map(translate));
     }
+    let scrub = shared.iter().any(|(_, ops)| ops.contains(&StoreOp::Scrub));
     let outcome = outcome(store.commit(batch));
+    if scrub
+        && outcome == PersistOutcome::Durable
+        && let Err(error) = store.scrub()
+    {
+        tracing::warn!(%error, "what was deleted stays on the disk until the next compaction");
+    }
     if outcome == PersistOutcome::Durable || shared.len() == 1 {
         return shared
             .into_iter()
@@ -261,6 +268,8 @@ fn translate(op: &StoreOp) -> Vec<Op> {
         }
         StoreOp::PutChannel { channel, record } => vec![put(Table::Channels, &channel.0, record)],
         StoreOp::DropChannel(channel) => vec![delete(Table::Channels, &channel.0)],
+        // Follows the batch.
+        StoreOp::Scrub => Vec::new(),
         StoreOp::PutClock(record) => vec![put(Table::Meta, super::home::CLOCK, record)],
         StoreOp::PutNode(record) => vec![put(Table::Meta, super::home::NODE, record)],
     }

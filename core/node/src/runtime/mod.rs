@@ -1,13 +1,20 @@
 //! The event loop: one task owns the engine and connects it to the ports.
 
 mod archive_file;
+mod channels;
 mod commands;
 mod doctor;
 mod driver;
+mod hear;
 pub(crate) mod home;
 mod keeper;
 mod nets;
+mod randomness;
+mod reading;
 mod say;
 mod start;
+mod status;
+mod tell;
+mod transfer;
 
 pub(crate) use start::start;

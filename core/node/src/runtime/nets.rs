@@ -10,7 +10,7 @@ use sovereign_protocol::{
 
 use crate::ports::{
     lan::LanSighting,
-    network::{Endpoint, Network, NetworkCommand, NetworkEvent},
+    network::{Endpoint, Network, NetworkCommand, NetworkEvent, Verdict},
 };
 
 /// Endpoints tried for one peer.
@@ -54,6 +54,9 @@ pub(super) struct Nets<N> {
     /// Where a link number leads: the key of its network, and its number there.
     routes: BTreeMap<LinkId, (TransportId, LinkId)>,
     next_link: u64,
+    /// Who waits for a verdict on a gossip message, by the node's number for it.
+    asked: BTreeMap<u64, (TransportId, u64)>,
+    next_question: u64,
     book: BTreeMap<TransportId, Sighted>,
 }
 
@@ -70,6 +73,8 @@ impl<N: Network> Nets<N> {
             draining: None,
             routes: BTreeMap::new(),
             next_link: 1,
+            asked: BTreeMap::new(),
+            next_question: 0,
             book: BTreeMap::new(),
         }
     }
@@ -136,6 +141,23 @@ impl<N: Network> Nets<N> {
                 endpoints,
             },
         );
+    }
+
+    /// The node's number for a gossip message that a network wants judged.
+    pub(super) fn ask(&mut self, local: TransportId, token: u64) -> u64 {
+        let number = self.next_question;
+        self.next_question += 1;
+        self.asked.insert(number, (local, token));
+        number
+    }
+
+    /// Hands a verdict to the network that asked for it.
+    pub(super) fn judge(&mut self, number: u64, verdict: Verdict) {
+        if let Some((local, token)) = self.asked.remove(&number)
+            && let Some(net) = self.net(local)
+        {
+            net.network.submit(NetworkCommand::Judge { token, verdict });
+        }
     }
 
     /// Whether a peer is sighted on the LAN.

@@ -13,10 +13,11 @@ use tokio::sync::{broadcast, mpsc, watch};
 use zeroize::Zeroizing;
 
 use super::{
-    driver::{Driver, Randomness},
+    driver::Driver,
     home::{self, Home},
     keeper::Keeper,
     nets::{Net, Nets},
+    randomness::Randomness,
 };
 use crate::{
     adapters::{
@@ -39,7 +40,7 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
     let (store, damage) = open_store(&config.data).await?;
     let mut random = Randomness(&*rng);
 
-    let mut home = Home::open(&*store, config.name.as_deref(), &mut random)?;
+    let home = Home::open(&*store, config.name.as_deref(), &mut random)?;
     let stored = home::stored(&*store)?;
     let now = clock.now();
     let boot_id = clock.boot_id().0;
@@ -94,7 +95,13 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
     let network =
         make_net(&key).map_err(|why| ApiError::new(ErrorKind::Invalid, why, "check --listen"))?;
     let nets = Nets::new(Net::new(network, key.id()));
-    let (lan, lan_state) = match config.mdns.then(|| MdnsLan::start(mdns::Config::default())) {
+    let (lan, lan_state) = match config.mdns.then(|| {
+        let service = config.service_name.clone();
+        MdnsLan::start(mdns::Config {
+            service,
+            ..mdns::Config::default()
+        })
+    }) {
         Some(Ok(lan)) => (Some(lan), Ok(())),
         Some(Err(reason)) => (None, Err(reason)),
         None => (None, Ok(())),
@@ -141,6 +148,7 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
         refused: std::collections::VecDeque::new(),
     };
     if renewed && driver.read_only.is_none() {
+        driver.home.adopt(&driver.key);
         driver.save_home();
     }
     tokio::spawn(driver.run());

@@ -56,10 +56,11 @@ pub enum SendError {
     #[error("the text is empty, longer than 12,000 bytes, or holds control characters")]
     Text,
     /// The store does not take writes.
-    #[error(
-        "the store takes no more: nothing was lost, but nothing can be written until there is room"
-    )]
-    Store,
+    #[error("the store takes no writes at present: nothing was lost, but nothing can be written")]
+    Store {
+        /// For want of room.
+        full: bool,
+    },
     /// The shelf has no room for own messages.
     #[error("the store's cap is reached by own messages: raise it or wait for old ones to expire")]
     NoRoom,
@@ -237,8 +238,8 @@ impl Engine {
         now: Now,
         rng: &mut impl CryptoRng,
     ) -> Result<Composed, SendError> {
-        if self.store_trouble.is_some() {
-            return Err(SendError::Store);
+        if let Some(full) = self.store_trouble {
+            return Err(SendError::Store { full });
         }
         let key_clock = self.clock.key();
         let life = self.clock.life();

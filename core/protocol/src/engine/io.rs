@@ -246,6 +246,8 @@ pub enum StoreOp {
     },
     /// A channel goes, its keys too.
     DropChannel(ChannelId),
+    /// What was deleted or replaced so far, this batch included, goes from the disk too.
+    Scrub,
     /// `ClockRecord`.
     PutClock(Vec<u8>),
     /// `NodeRecord`.

@@ -150,7 +150,7 @@ impl Engine {
             Ok(peer_key) => peer_key,
             Err(reason) => {
                 self.counters.count("link_refused");
-                self.effects.push_back(Effect::Close { link: id, reason });
+                self.refuse_link(id, &ends, reason, now);
                 return;
             }
         };
@@ -194,6 +194,25 @@ impl Engine {
         };
         self.links.insert(id, link);
         self.counters.count("link_opened");
+    }
+
+    /// Closes a link that was not let in, and says why.
+    fn refuse_link(&mut self, id: LinkId, ends: &Ends, reason: CloseReason, now: Now) {
+        let config = SessionConfig {
+            role: ends.role,
+            local: ends.local,
+            remote: ends.peer,
+            nonce: [0; 16],
+            capabilities: 0,
+            slow: ends.medium.is_slow(),
+            credit: SLOW_CREDIT,
+        };
+        let mut session = Session::new(config, now);
+        session.close(reason);
+        while let Output::Frame(frame) = session.poll(now) {
+            self.effects.push_back(Effect::Send { link: id, frame });
+        }
+        self.effects.push_back(Effect::Close { link: id, reason });
     }
 
     pub(super) fn link_down(&mut self, id: LinkId, now: Now, rng: &mut impl CryptoRng) {

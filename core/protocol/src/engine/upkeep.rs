@@ -156,6 +156,9 @@ impl Engine {
                 });
             }
         }
+        if !ops.is_empty() {
+            ops.push(StoreOp::Scrub);
+        }
         self.persist_quietly(ops);
     }
 

@@ -72,10 +72,15 @@ impl TextBody {
 #[must_use]
 pub fn clean_name(name: &str) -> Option<String> {
     let mut out = String::new();
-    // Bounded work on long input: nothing shorter comes of more than this.
-    for c in name.chars().take(4 * MAX_DISPLAY_NAME).nfc() {
-        let c = if c.is_whitespace() { ' ' } else { c };
-        if is_hidden(c) || (c == ' ' && (out.is_empty() || out.ends_with(' '))) {
+    // Bounded work on long input: nothing shorter comes of more than this. What is hidden goes before
+    // the normalisation: without it a mark may come to stand beside the letter that it composes with.
+    let seen = name
+        .chars()
+        .take(4 * MAX_DISPLAY_NAME)
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !is_hidden(*c));
+    for c in seen.nfc() {
+        if c == ' ' && (out.is_empty() || out.ends_with(' ')) {
             continue;
         }
         if out.len() + c.len_utf8() > MAX_DISPLAY_NAME {
@@ -159,6 +164,8 @@ mod tests {
         let name = |name| clean_name(name);
         assert_eq!(name("  Anna \n\t Maria  ").as_deref(), Some("Anna Maria"));
         assert_eq!(name("e\u{301}").as_deref(), Some("\u{e9}"));
+        let apart = name("e\u{200B}\u{301}");
+        assert_eq!(apart.as_deref(), Some("\u{e9}"), "what was between is gone");
         assert_eq!(
             name("a\u{2066}b\u{200B}c\u{AD}\u{E000}").as_deref(),
             Some("abc")

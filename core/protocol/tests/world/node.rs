@@ -107,6 +107,7 @@ impl Tables {
                 StoreOp::DropChannel(channel) => {
                     self.channels.remove(&channel);
                 }
+                StoreOp::Scrub => {}
                 StoreOp::PutClock(record) => self.clock = Some(record),
                 StoreOp::PutNode(_) => {}
             }

@@ -3,7 +3,7 @@
 use mdns_sd::{DaemonStatus, Metrics, Receiver, ServiceDaemon, ServiceEvent};
 use sovereign_protocol::id::DiscoveryId;
 
-use super::records::{SERVICE_TYPE, full_name, service_info};
+use super::records::{ServiceType, full_name, service_info};
 use crate::ports::lan::LanAdvertisement;
 
 /// How often the daemon looks for interface changes by itself, seconds. Changes of addresses are
@@ -33,6 +33,7 @@ pub(super) enum News {
 /// A running daemon.
 pub(super) struct Daemon {
     handle: ServiceDaemon,
+    service: ServiceType,
     found: Receiver<ServiceEvent>,
     /// The daemon's answer to [`Daemon::weigh`].
     weight: Option<Receiver<Metrics>>,
@@ -40,14 +41,15 @@ pub(super) struct Daemon {
 
 impl Daemon {
     /// Starts the thread and the search.
-    pub(super) fn start(port: u16) -> Result<Self, String> {
+    pub(super) fn start(port: u16, service: ServiceType) -> Result<Self, String> {
         let handle = ServiceDaemon::new_with_port(port).map_err(|e| e.to_string())?;
         let daemon = handle
             .set_ip_check_interval(IDLE_IP_CHECK_S)
-            .and_then(|()| handle.browse(SERVICE_TYPE));
+            .and_then(|()| handle.browse(service.as_str()));
         match daemon {
             Ok(found) => Ok(Self {
                 handle,
+                service,
                 found,
                 weight: None,
             }),
@@ -77,14 +79,14 @@ impl Daemon {
 
     /// Announces, again or anew: twice, 1.1 s apart.
     pub(super) fn announce(&self, advertisement: &LanAdvertisement) -> Result<(), String> {
-        let info = service_info(advertisement)?;
+        let info = service_info(&self.service, advertisement)?;
         self.handle.register(info).map_err(|e| e.to_string())
     }
 
     /// Says goodbye to one announcement.
     pub(super) fn withdraw(&self, id: DiscoveryId) {
         // Full queue or stopped thread: then the records expire by themselves, in two minutes.
-        drop(self.handle.unregister(&full_name(id)));
+        drop(self.handle.unregister(&full_name(&self.service, id)));
     }
 
     /// Looks for interface changes every second, or every minute again.

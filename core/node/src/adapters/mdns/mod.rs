@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 use self::daemon::{Daemon, News};
 use self::health::Health;
 use self::networks::Networks;
-pub use self::records::SERVICE_TYPE;
+use self::records::ServiceType;
 use crate::ports::lan::{Lan, LanAdvertisement, LanEvent};
 use crate::sightings::Sightings;
 
@@ -56,8 +56,10 @@ const OWN_IDS: usize = 4;
 const BATCH: usize = 64;
 
 /// The settings of [`MdnsLan`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// The DNS-SD service, without its domain: `_sovereign._tcp`.
+    pub service: String,
     /// UDP port: 5353 (RFC 6762). Another one makes a network of its own, for tests.
     pub port: u16,
 }
@@ -65,6 +67,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            service: "_sovereign._tcp".to_owned(),
             port: mdns_sd::MDNS_PORT,
         }
     }
@@ -72,7 +75,8 @@ impl Default for Config {
 
 /// The LAN by multicast DNS. Dropping it says goodbye.
 pub struct MdnsLan {
-    config: Config,
+    port: u16,
+    service: ServiceType,
     daemon: State,
     announced: Option<LanAdvertisement>,
     reannounce_at: Option<Instant>,
@@ -105,10 +109,12 @@ impl MdnsLan {
     /// In words, when the operating system refuses a thread, a poller or the interfaces' list.
     /// What comes later, such as no network, is a [`LanEvent::State`].
     pub fn start(config: Config) -> Result<Self, String> {
+        let service = ServiceType::new(&config.service);
         Ok(Self {
-            config,
+            port: config.port,
             networks: Networks::watch()?,
-            daemon: State::Running(Daemon::start(config.port)?),
+            daemon: State::Running(Daemon::start(config.port, service.clone())?),
+            service,
             announced: None,
             reannounce_at: None,
             own: VecDeque::with_capacity(OWN_IDS),
@@ -138,7 +144,7 @@ impl MdnsLan {
         match event {
             ServiceEvent::ServiceResolved(service) => self.resolved(&service),
             ServiceEvent::ServiceRemoved(_, name) => {
-                let Some(id) = records::id_of(&name) else {
+                let Some(id) = records::id_of(&self.service, &name) else {
                     return;
                 };
                 if self.own.back() == Some(&id) {
@@ -152,7 +158,7 @@ impl MdnsLan {
     }
 
     fn resolved(&mut self, service: &ResolvedService) {
-        let Some(id) = records::id_of(service.get_fullname()) else {
+        let Some(id) = records::id_of(&self.service, service.get_fullname()) else {
             tracing::debug!("skipped a service of our type whose name is no discovery id");
             return;
         };
@@ -188,7 +194,7 @@ impl MdnsLan {
     }
 
     fn start_again(&mut self, now: Instant) {
-        match Daemon::start(self.config.port) {
+        match Daemon::start(self.port, self.service.clone()) {
             Ok(daemon) => {
                 self.daemon = State::Running(daemon);
                 self.unseen_until = Some(now + RESEEN_WITHIN);
@@ -282,7 +288,7 @@ impl Lan for MdnsLan {
             State::Running(daemon) => daemon.announce(&advertisement)?,
             // It is announced when the daemon is back.
             State::Restarting(..) => {
-                records::service_info(&advertisement)?;
+                records::service_info(&self.service, &advertisement)?;
             }
             State::Stopped => return Err(String::from("the LAN layer was shut down")),
         }

@@ -9,8 +9,20 @@ use super::txt::{self, TxtError};
 use crate::ports::lan::LanAdvertisement;
 use crate::sightings::is_link_local;
 
-/// The service type (LOC-1).
-pub const SERVICE_TYPE: &str = "_sovereign._tcp.local.";
+/// The service (LOC-1), as DNS-SD writes it: with its domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServiceType(String);
+
+impl ServiceType {
+    /// Of a name like `_sovereign._tcp`.
+    pub(super) fn new(service: &str) -> Self {
+        Self(format!("{service}.local."))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 /// The records of our advertisement: instance and host name come from the discovery id, never from
 /// the machine's name.
@@ -18,11 +30,14 @@ pub const SERVICE_TYPE: &str = "_sovereign._tcp.local.";
 /// Names are not probed for (RFC 6762 §8.1): they are 64 random bits that change daily, so a
 /// conflict is an attack, and giving way to it would rename the node to something that is no
 /// discovery id. It also saves a newcomer 750 ms.
-pub(super) fn service_info(advertisement: &LanAdvertisement) -> Result<ServiceInfo, String> {
+pub(super) fn service_info(
+    service: &ServiceType,
+    advertisement: &LanAdvertisement,
+) -> Result<ServiceInfo, String> {
     let pairs = txt::encode(advertisement).map_err(|error| error.to_string())?;
     let name = advertisement.discovery.to_string();
     let mut info = ServiceInfo::new(
-        SERVICE_TYPE,
+        service.as_str(),
         &name,
         &format!("{name}.local."),
         (),
@@ -36,13 +51,15 @@ pub(super) fn service_info(advertisement: &LanAdvertisement) -> Result<ServiceIn
 }
 
 /// The full name under which an id is registered.
-pub(super) fn full_name(id: DiscoveryId) -> String {
-    format!("{id}.{SERVICE_TYPE}")
+pub(super) fn full_name(service: &ServiceType, id: DiscoveryId) -> String {
+    format!("{id}.{}", service.as_str())
 }
 
 /// The id in a full name, if it is one of ours in its one form.
-pub(super) fn id_of(full_name: &str) -> Option<DiscoveryId> {
-    let instance = full_name.strip_suffix(SERVICE_TYPE)?.strip_suffix('.')?;
+pub(super) fn id_of(service: &ServiceType, full_name: &str) -> Option<DiscoveryId> {
+    let instance = full_name
+        .strip_suffix(service.as_str())?
+        .strip_suffix('.')?;
     let id: DiscoveryId = instance.parse().ok()?;
     (id.to_string() == instance).then_some(id)
 }

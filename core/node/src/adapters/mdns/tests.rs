@@ -5,6 +5,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::*;
 use crate::contract::lan::{self, LanFixture};
 
+fn service_type() -> ServiceType {
+    ServiceType::new("_sovereign._tcp")
+}
+
 /// A network of its own on this machine: another UDP port.
 struct Fixture {
     port: u16,
@@ -22,7 +26,11 @@ impl LanFixture for Fixture {
     type Port = MdnsLan;
 
     async fn join(&mut self) -> MdnsLan {
-        MdnsLan::start(Config { port: self.port }).unwrap()
+        MdnsLan::start(Config {
+            port: self.port,
+            ..Config::default()
+        })
+        .unwrap()
     }
 
     async fn flood(&mut self, count: u64) {
@@ -79,7 +87,10 @@ crate::lan_contract!(Fixture);
 #[test]
 fn only_ids_in_their_one_form_are_names_of_ours() {
     let id = DiscoveryId([0xab, 1, 2, 3, 4, 5, 6, 7]);
-    assert_eq!(records::id_of(&records::full_name(id)), Some(id));
+    assert_eq!(
+        records::id_of(&service_type(), &records::full_name(&service_type(), id)),
+        Some(id)
+    );
     for name in [
         "AB01020304050607._sovereign._tcp.local.",
         "ab010203040506 7._sovereign._tcp.local.",
@@ -90,14 +101,14 @@ fn only_ids_in_their_one_form_are_names_of_ours() {
         "_sovereign._tcp.local.",
         "",
     ] {
-        assert_eq!(records::id_of(name), None, "{name}");
+        assert_eq!(records::id_of(&service_type(), name), None, "{name}");
     }
 }
 
 #[test]
 fn names_come_from_the_discovery_id_alone() {
     // LOC-1: the machine's host name would identify it.
-    let info = records::service_info(&lan::advertisement(1)).unwrap();
+    let info = records::service_info(&service_type(), &lan::advertisement(1)).unwrap();
     assert_eq!(info.get_hostname(), "0101020304050607.local.");
     assert_eq!(
         info.get_fullname(),

@@ -137,6 +137,10 @@ impl Store for DiskStore {
         Ok(())
     }
 
+    fn scrub(&self) -> Result<(), StoreError> {
+        self.compact()
+    }
+
     fn stats(&self) -> StoreStats {
         self.inner
             .generation()

@@ -45,7 +45,10 @@ fn links_that_prove_one_key_are_one_peer() {
     assert_ne!(peer, other);
     assert_eq!(scheduler.peer_with(&TransportId([7; 32])), Some(peer));
     assert_eq!(scheduler.peer_of(LinkId(3)), Some(other));
-    assert_eq!(scheduler.metrics(LinkId(3)).map(Metrics::medium), Some(Medium::Lan));
+    assert_eq!(
+        scheduler.metrics(LinkId(3)).map(Metrics::medium),
+        Some(Medium::Lan)
+    );
     assert_eq!(
         scheduler.links_of(peer).collect::<Vec<_>>(),
         vec![LinkId(1), LinkId(2)]

@@ -14,6 +14,7 @@
 mod bans;
 mod bucket;
 mod crowd;
+mod event;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use rand_core::CryptoRng;
 
 pub use self::bans::{MAX_BANS, Subject};
 pub use self::crowd::{DIALLED_AT_RANDOM, RING_SIDE};
+pub use self::event::{Config, Effect, Event, Sighting};
 use self::{
     bans::Bans,
     bucket::Bucket,
@@ -59,82 +61,6 @@ pub const REFUSED_REST: Duration = Duration::from_secs(60);
 pub const SETTLED: Duration = Duration::from_secs(30);
 /// How long a peer or source that misbehaved is left alone and refused.
 pub const BAN: Duration = Duration::from_secs(600);
-
-/// Limits that depend on where the node runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
-    /// Links dialled for on a crowded network; neighbours in the ring are dialled beyond it.
-    pub link_target: usize,
-    /// Links at most, those that others dialled included; neighbours in the ring are admitted beyond it.
-    pub max_links: usize,
-    /// Links from one source at most.
-    pub max_links_of_source: usize,
-}
-
-impl Default for Config {
-    /// A desktop on a home or conference network.
-    fn default() -> Self {
-        Self {
-            link_target: 32,
-            max_links: 48,
-            max_links_of_source: 16,
-        }
-    }
-}
-
-/// A node found on the network: a hint until the handshake proves it (LOC-8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sighting {
-    /// The key it claims.
-    pub transport: TransportId,
-    /// Its discovery id.
-    pub discovery: DiscoveryId,
-    /// Whom to charge.
-    pub source: Source,
-    /// How many endpoints it gave; without one it is not dialled.
-    pub endpoints: usize,
-}
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// This node announces itself anew: it started, woke up, its ids or interfaces changed.
-    Announced {
-        /// Its transport key from now on.
-        transport: TransportId,
-        /// Its discovery id from now on.
-        discovery: DiscoveryId,
-    },
-    /// A node was seen or seen again.
-    Sighted(Sighting),
-    /// A node said goodbye or its records expired.
-    Lost(DiscoveryId),
-    /// A link to this peer is up, whoever dialled.
-    LinkUp {
-        /// The key it proved.
-        peer: TransportId,
-        /// Whom to charge.
-        source: Source,
-    },
-    /// A link to this peer is gone.
-    LinkDown {
-        /// Whose.
-        peer: TransportId,
-        /// Whether the peer closed it with a reason: it is then left alone for [`REFUSED_REST`].
-        refused: bool,
-    },
-    /// No endpoint of the peer answered.
-    DialFailed(TransportId),
-    /// The time that [`DialPolicy::poll_timeout`] gave has come.
-    Timer,
-}
-
-/// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Effect {
-    /// Dial this peer at the endpoints of its sightings.
-    Dial(TransportId),
-}
 
 /// The state machine.
 #[derive(Debug)]
@@ -176,6 +102,16 @@ struct Links {
     count: usize,
     source: Source,
     since: Duration,
+}
+
+/// A peer to be dialled.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    at: Duration,
+    peer: TransportId,
+    source: Source,
+    /// Whether it is a neighbour in the ring.
+    near: bool,
 }
 
 #[derive(Debug)]
@@ -437,7 +373,17 @@ impl DialPolicy {
             .min();
         self.sources.retain(|_, bucket| !bucket.is_full(now));
         let mut effects = Vec::new();
-        for (at, peer, source) in self.wanted() {
+        for Wanted {
+            at,
+            peer,
+            source,
+            near,
+        } in self.wanted()
+        {
+            if !near && self.links.len() + self.dialling.len() >= self.config.link_target {
+                // The end of a link is an event, as is that of a dial.
+                continue;
+            }
             if at > now {
                 self.look_again(at);
                 continue;
@@ -452,7 +398,6 @@ impl DialPolicy {
                 .filter(|dial| dial.source == source)
                 .count();
             if self.dialling.len() >= MAX_DIALS || of_source >= MAX_DIALS_OF_SOURCE {
-                // The end of a dial is an event.
                 continue;
             }
             let bucket = self.sources.entry(source).or_insert_with(Bucket::of_source);
@@ -475,7 +420,7 @@ impl DialPolicy {
     }
 
     /// Peers to be dialled now or later, those due first.
-    fn wanted(&self) -> Vec<(Duration, TransportId, Source)> {
+    fn wanted(&self) -> Vec<Wanted> {
         let mut open = self.known.iter().filter(|(peer, known)| {
             known.sighting.endpoints > 0
                 && !self.links.contains_key(peer)
@@ -484,12 +429,16 @@ impl DialPolicy {
         let (Some(first), Some(crowd)) = (open.next(), self.crowd()) else {
             return Vec::new();
         };
-        let room = self.links.len() + self.dialling.len() < self.config.link_target;
         let chosen = crowd.chosen(self.config.link_target);
-        let mut wanted: Vec<_> = core::iter::once(first)
+        let mut wanted: Vec<Wanted> = core::iter::once(first)
             .chain(open)
-            .filter(|(peer, _)| chosen.contains(peer) && (room || crowd.is_neighbour(peer)))
-            .map(|(peer, known)| (known.at, *peer, known.sighting.source))
+            .filter(|(peer, _)| chosen.contains(peer))
+            .map(|(peer, known)| Wanted {
+                at: known.at,
+                peer: *peer,
+                source: known.sighting.source,
+                near: crowd.is_neighbour(peer),
+            })
             .collect();
         wanted.sort_unstable();
         wanted

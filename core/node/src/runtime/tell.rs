@@ -1,0 +1,58 @@
+//! What the engine tells, as events of the API.
+
+use sovereign_protocol::{
+    engine::Tell,
+    id::{ChannelId, MessageId},
+};
+
+use super::{commands::Query, driver::Driver, say};
+use crate::{
+    api::EventKind,
+    ports::{lan::Lan, network::Network},
+};
+
+impl<N: Network, L: Lan> Driver<N, L> {
+    pub(super) fn tell(&mut self, tell: Tell) {
+        let now = self.now();
+        let kind = match tell {
+            Tell::PeerDiscovered(peer) => {
+                EventKind::PeerDiscovered { peer: say::peer_info(&self.engine.peer(&peer, now)) }
+            }
+            Tell::PeerUpdated(peer) => EventKind::PeerUpdated { peer: say::peer_info(&self.engine.peer(&peer, now)) },
+            Tell::PeerLost(peer) => EventKind::PeerLost { transport_id: peer.to_string() },
+            Tell::LinkUp { peer, medium } => {
+                EventKind::LinkUp { transport_id: peer.to_string(), link: say::link_word(medium) }
+            }
+            Tell::LinkDown { peer, medium, reason } => EventKind::LinkDown {
+                transport_id: peer.to_string(),
+                link: say::link_word(medium),
+                reason: say::close_words(reason).to_owned(),
+            },
+            Tell::Message { channel, message, author: _ } => return self.tell_message(channel, message),
+            Tell::Retracted { channel, message } => EventKind::Warning {
+                kind: "message_retracted".to_owned(),
+                message: format!("message {message} in channel {channel} turned out to lie about its place and is not shown"),
+            },
+            Tell::State { channel, message, state } => EventKind::MessageState {
+                id: message.to_string(),
+                channel: channel.to_string(),
+                state: say::state_word(state),
+            },
+            Tell::Synced(peer) => EventKind::Synced { transport_id: peer.to_string() },
+            Tell::StoreTrouble { full: true } => EventKind::Warning {
+                kind: "disk_full".to_owned(),
+                message: "the disk is full: nothing was lost, but nothing can be stored until there is room".to_owned(),
+            },
+            Tell::StoreTrouble { full: false } => EventKind::Warning {
+                kind: "store".to_owned(),
+                message: "the store refuses writes: see the log, and `sovereign doctor`".to_owned(),
+            },
+            Tell::StoreWorks => EventKind::Warning { kind: "store_works".to_owned(), message: "the store takes writes again".to_owned() },
+        };
+        self.emit(kind);
+    }
+
+    pub(super) fn tell_message(&mut self, channel: ChannelId, message: MessageId) {
+        self.read_messages(vec![message], Query::Tell { channel });
+    }
+}
