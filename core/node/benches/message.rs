@@ -1,0 +1,243 @@
+//! What a message costs: from a cold start to the first authenticated message, against raw
+//! rust-libp2p, and the CPU of one delivered and stored message, against one signature check.
+//! Prints ratios of the same run: these machines are noisy, single times say little.
+
+#![allow(clippy::print_stdout, reason = "a bench prints")]
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use ed25519_dalek::{Signer, SigningKey};
+use futures::StreamExt;
+use libp2p::{Swarm, SwarmBuilder, noise, ping, swarm::SwarmEvent, tcp, yamux};
+use sovereign_node::{
+    EventStream, Node,
+    api::{Command, EventKind, Reply},
+    config::NodeConfig,
+};
+
+const ROUNDS: usize = 9;
+const MESSAGES: usize = 1_000;
+const LOOPBACK: &str = "/ip4/127.0.0.1/tcp/0";
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let mut ours = Vec::new();
+        let mut raw = Vec::new();
+        for _ in 0..ROUNDS {
+            ours.push(first_message().await);
+            raw.push(first_ping().await);
+        }
+        let (ours, raw) = (median(ours), median(raw));
+        println!(
+            "cold start to first authenticated message: {:.1} ms, raw rust-libp2p to first ping: {:.1} ms, ratio {:.2}",
+            ms(ours),
+            ms(raw),
+            ours.as_secs_f64() / raw.as_secs_f64()
+        );
+        let verify = verify_cost();
+        let (written, delivered) = message_cost().await;
+        println!(
+            "CPU a message: written {:.0} µs, delivered and stored (both ends) {:.0} µs; one verify {:.0} µs; ratio {:.2}",
+            us(written),
+            us(delivered),
+            us(verify),
+            delivered.as_secs_f64() / verify.as_secs_f64()
+        );
+    });
+}
+
+async fn start(data: &Path, name: &str) -> Node {
+    let config = NodeConfig {
+        name: Some(name.to_owned()),
+        listen: vec![LOOPBACK.to_owned()],
+        mdns: false,
+        ..NodeConfig::new(data.to_owned())
+    };
+    Node::start(config).await.expect("a node starts")
+}
+
+async fn join(node: &Node) {
+    node.call(Command::ChannelJoin {
+        target: "#bench".to_owned(),
+    })
+    .await
+    .expect("joins");
+}
+
+async fn address(node: &Node, events: &mut EventStream) -> String {
+    loop {
+        let Ok(Reply::Status(status)) = node.call(Command::Status).await else {
+            panic!("a status")
+        };
+        if let Some(address) = status.listen.first() {
+            return address.clone();
+        }
+        until(events, |kind| {
+            matches!(kind, EventKind::ListenChanged { .. })
+        })
+        .await;
+    }
+}
+
+async fn until(events: &mut EventStream, fits: impl Fn(&EventKind) -> bool) {
+    while !fits(&events.next().await.expect("the node runs").kind) {}
+}
+
+async fn send(node: &Node, text: &str) {
+    let command = Command::Send {
+        channel: "#bench".to_owned(),
+        text: text.to_owned(),
+    };
+    node.call(command).await.expect("sends");
+}
+
+/// Two nodes from nothing: identities made, stores created, linked, one message durable on the other.
+async fn first_message() -> Duration {
+    let dirs = (
+        tempfile::tempdir().expect("a directory"),
+        tempfile::tempdir().expect("a directory"),
+    );
+    let begin = Instant::now();
+    let (ana, ben) = (
+        start(dirs.0.path(), "Ana").await,
+        start(dirs.1.path(), "Ben").await,
+    );
+    let (mut ana_events, mut ben_events) = (ana.subscribe(), ben.subscribe());
+    join(&ana).await;
+    join(&ben).await;
+    send(&ana, "first").await;
+    let address = address(&ana, &mut ana_events).await;
+    ben.call(Command::Dial { address }).await.expect("dials");
+    until(&mut ben_events, |kind| {
+        matches!(kind, EventKind::Message { .. })
+    })
+    .await;
+    let took = begin.elapsed();
+    ana.shutdown().await;
+    ben.shutdown().await;
+    took
+}
+
+fn swarm() -> Swarm<ping::Behaviour> {
+    SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(
+            tcp::Config::default(),
+            noise::Config::new,
+            yamux::Config::default,
+        )
+        .expect("TCP")
+        .with_behaviour(|_| ping::Behaviour::default())
+        .expect("ping")
+        .build()
+}
+
+/// The same way with nothing on it: two swarms, TCP, Noise, Yamux, one ping answered.
+async fn first_ping() -> Duration {
+    let begin = Instant::now();
+    let (mut one, mut two) = (swarm(), swarm());
+    one.listen_on(LOOPBACK.parse().expect("an address"))
+        .expect("listens");
+    loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = one.select_next_some().await {
+            two.dial(address).expect("dials");
+            break;
+        }
+    }
+    loop {
+        tokio::select! {
+            _ = one.select_next_some() => {}
+            event = two.select_next_some() => {
+                if let SwarmEvent::Behaviour(ping::Event { result: Ok(_), .. }) = event {
+                    return begin.elapsed();
+                }
+            }
+        }
+    }
+}
+
+/// CPU of writing one message, and of bringing it to a second node that catches up.
+async fn message_cost() -> (Duration, Duration) {
+    let dirs = (
+        tempfile::tempdir().expect("a directory"),
+        tempfile::tempdir().expect("a directory"),
+    );
+    let (ana, ben) = (
+        start(dirs.0.path(), "Ana").await,
+        start(dirs.1.path(), "Ben").await,
+    );
+    let (mut ana_events, mut ben_events) = (ana.subscribe(), ben.subscribe());
+    join(&ana).await;
+    join(&ben).await;
+    let address = address(&ana, &mut ana_events).await;
+    let begin = cpu();
+    for number in 0..MESSAGES {
+        send(&ana, &format!("message {number}")).await;
+    }
+    let written = cpu() - begin;
+    let begin = cpu();
+    ben.call(Command::Dial { address }).await.expect("dials");
+    until(&mut ben_events, |kind| {
+        matches!(kind, EventKind::Synced { .. })
+    })
+    .await;
+    let delivered = cpu() - begin;
+    let Ok(Reply::History(history)) = ben
+        .call(Command::History {
+            channel: "#bench".to_owned(),
+            limit: Some(10_000),
+            since: None,
+        })
+        .await
+    else {
+        panic!("a history")
+    };
+    assert_eq!(history.len(), MESSAGES);
+    ana.shutdown().await;
+    ben.shutdown().await;
+    let each = u32::try_from(MESSAGES).expect("a small number");
+    (written / each, delivered / each)
+}
+
+fn verify_cost() -> Duration {
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let message = [1; 200];
+    let signature = key.sign(&message);
+    let verifying = key.verifying_key();
+    let begin = cpu();
+    for _ in 0..MESSAGES {
+        verifying
+            .verify_strict(&message, &signature)
+            .expect("valid");
+    }
+    (cpu() - begin) / u32::try_from(MESSAGES).expect("a small number")
+}
+
+/// CPU time of this process, all threads.
+fn cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).expect("below a second"),
+    )
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn us(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
