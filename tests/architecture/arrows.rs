@@ -180,10 +180,18 @@ fn lines(folder: &str) -> Vec<(PathBuf, String)> {
         for entry in std::fs::read_dir(&folder).expect("a folder of the workspace") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                if path.file_name().is_none_or(|name| name != "tests") {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && path.file_name().is_none_or(|name| name != "tests.rs")
+            {
                 let text = std::fs::read_to_string(&path).expect("a source file");
-                found.extend(text.lines().map(|line| (path.clone(), line.to_owned())));
+                // Tests stand last in a file or in files of their own; they may use a neighbour's twin.
+                let code = text
+                    .lines()
+                    .take_while(|line| !line.starts_with("#[cfg(test)]"));
+                found.extend(code.map(|line| (path.clone(), line.to_owned())));
             }
         }
     }

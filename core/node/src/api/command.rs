@@ -96,7 +96,7 @@ pub enum Command {
     },
     /// Looks for reasons why nobody is seen (APP-7).
     Doctor,
-    /// Dials an address by hand (BOOT-5): a multiaddr that ends in /p2p/<PeerId>.
+    /// Dials an address by hand (BOOT-5): a multiaddr that ends in `/p2p/PEERID`.
     Dial {
         /// Where and who.
         address: String,

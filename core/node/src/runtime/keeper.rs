@@ -274,3 +274,110 @@ fn translate(op: &StoreOp) -> Vec<Op> {
         StoreOp::PutNode(record) => vec![put(Table::Meta, super::home::NODE, record)],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use sovereign_protocol::id::ChannelId;
+
+    use super::*;
+    use crate::{adapters::store::MemoryStore, ports::store::StoreStats};
+
+    /// A store that counts its flushes and scrubs, and has no room when told so.
+    #[derive(Default)]
+    struct Counting {
+        store: MemoryStore,
+        commits: AtomicUsize,
+        scrubs: AtomicUsize,
+    }
+
+    impl Store for Counting {
+        fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.store.get(table, key)
+        }
+        fn scan(
+            &self,
+            table: Table,
+            visit: &mut dyn FnMut(&[u8], &[u8]),
+        ) -> Result<(), StoreError> {
+            self.store.scan(table, visit)
+        }
+        fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+            self.commits.fetch_add(1, Ordering::SeqCst);
+            // A key of the first byte 9 is what there is no room for.
+            let full = |op: &Op| matches!(op, Op::Put(_, key, _) if key.first() == Some(&9));
+            if batch.ops.iter().any(full) {
+                return Err(StoreError::Full);
+            }
+            self.store.commit(batch)
+        }
+        fn scrub(&self) -> Result<(), StoreError> {
+            self.scrubs.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+        fn stats(&self) -> StoreStats {
+            self.store.stats()
+        }
+    }
+
+    fn put(id: u8) -> StoreOp {
+        StoreOp::PutChannel {
+            channel: ChannelId([id; 16]),
+            record: vec![id],
+        }
+    }
+
+    fn outcomes(store: &Counting, batches: Vec<Vec<StoreOp>>) -> Vec<PersistOutcome> {
+        let shared = batches
+            .into_iter()
+            .enumerate()
+            .map(|(token, ops)| (Token(token as u64), ops))
+            .collect();
+        let outcome = |done| match done {
+            Done::Persisted { outcome, .. } => outcome,
+            _ => panic!("a commit is answered by its outcome"),
+        };
+        commit(store, shared).into_iter().map(outcome).collect()
+    }
+
+    #[test]
+    fn those_who_wait_share_one_flush() {
+        let store = Counting::default();
+        assert_eq!(
+            outcomes(&store, vec![vec![put(1)], vec![put(2)]]),
+            [PersistOutcome::Durable; 2]
+        );
+        assert_eq!(store.commits.load(Ordering::SeqCst), 1);
+        assert_eq!(store.get(Table::Channels, &[2; 16]).unwrap(), Some(vec![2]));
+    }
+
+    #[test]
+    fn one_without_room_does_not_take_the_others_along() {
+        let store = Counting::default();
+        let outcomes = outcomes(&store, vec![vec![put(1)], vec![put(9)], vec![put(2)]]);
+        assert_eq!(
+            outcomes,
+            [
+                PersistOutcome::Durable,
+                PersistOutcome::Full,
+                PersistOutcome::Durable
+            ]
+        );
+    }
+
+    #[test]
+    fn destroyed_keys_go_from_the_disk_too() {
+        // MSG-11: leaving a channel and forgetting an epoch end with a scrub, after the batch.
+        let store = Counting::default();
+        let leave = vec![StoreOp::DropChannel(ChannelId([1; 16])), StoreOp::Scrub];
+        assert_eq!(
+            outcomes(&store, vec![vec![put(1)]]),
+            [PersistOutcome::Durable]
+        );
+        assert_eq!(store.scrubs.load(Ordering::SeqCst), 0);
+        assert_eq!(outcomes(&store, vec![leave]), [PersistOutcome::Durable]);
+        assert_eq!(store.scrubs.load(Ordering::SeqCst), 1);
+        assert_eq!(store.get(Table::Channels, &[1; 16]).unwrap(), None);
+    }
+}
