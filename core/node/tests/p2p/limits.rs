@@ -36,7 +36,8 @@ async fn flood(n: u8, peer: TransportId, at: Endpoint) -> (P2pNetwork, bool) {
 /// which is another source.
 #[tokio::test]
 async fn a_flooder_with_many_keys_holds_at_most_its_sources_share() {
-    const SHARE: usize = 16;
+    // The default of `Limits::per_source`.
+    const SHARE: usize = 10;
     let (mut node, at) = listening(&config(1, &[tcp("127.0.0.1:0"), tcp("[::1]:0")])).await;
     let [v4, v6] = [false, true].map(|six| {
         *at.iter()
