@@ -56,7 +56,7 @@ def main():
     # Other than memory, these are figures to be stated, not judged: the machine has its part in them.
     say(f"idle for {minutes * 60:.0f} s, {BINARY}:")
     release = "/release/" in BINARY
-    figure("resident memory", highest / MIB, "MiB", 25 if release else None, slack=1.2)
+    figure("resident memory", highest / MIB, "MiB", 25 if release else None, slack=1)
     figure("wake-ups a minute", woken.total() / minutes, "")
     now = traffic(1)
     figure("bytes a minute sent", (now[1] - wire[1]) / minutes, "bytes")
