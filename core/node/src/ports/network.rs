@@ -166,11 +166,9 @@ pub enum DownReason {
     Broken(String),
 }
 
-/// Frames queued for one wide link at most, in bytes; above it the adapter closes the link, because
-/// the scheduler in `sovereign-protocol` keeps count and never sends more.
-pub const WIDE_QUEUE: usize = 64 * 1024;
-/// The same for a slow link (decision 3).
-pub const SLOW_QUEUE: usize = 4 * 1024;
+/// Frames queued for one link at most, in bytes, wide or slow. The scheduler counts by the same
+/// numbers and never sends more, so above them the adapter closes the link.
+pub use sovereign_protocol::link::{SLOW_QUEUE, WIDE_QUEUE};
 /// Events that wait for the event loop at most; the adapter stops reading from its links beyond.
 pub const NETWORK_INBOX: usize = 1024;
 
