@@ -1,67 +1,139 @@
-//! The radio port (decision 5): moves frames, decides nothing.
+//! The radio port (decision 5): moves frames, decides nothing. One trait, four worlds: Linux, phone
+//! shells, lab, simulator.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use sovereign_protocol::{id::LinkId, link_kind::Role};
 
-/// A radio's address: opaque, and changed with the discovery id.
+/// A radio's address: opaque, and changed with the discovery id. Never a reason to decide anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RadioAddress(pub u64);
+
+/// Longest advertisement payload that is sent (legacy advertising, Bluetooth Core 5.4, vol. 6, part B, 2.3).
+pub const MAX_ADVERTISEMENT: usize = 31;
+/// Longest payload that is passed up: advertisement and scan response of a legacy advertiser, or one
+/// fragment of an extended one.
+pub const MAX_HEARD: usize = 255;
+/// Longest value of the hello characteristic.
+pub const MAX_HELLO: usize = 32;
+/// Frames that wait in a radio for each link at most; beyond it [`RadioError::Busy`] until `Ready`.
+pub const RADIO_FRAMES: usize = 8;
+/// Events that wait for the node at most; overflow is explicit.
+pub const RADIO_INBOX: usize = 256;
 
 /// Downward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RadioCommand {
-    /// Share of time spent scanning, in thousandths.
-    SetDuty(u16),
-    /// Advertise this payload (at most 31 bytes) in place of any other; `None` stops.
-    Advertise(Option<Bytes>),
-    /// Connect to a sighted address.
+    /// Listen for so long in every interval; `None` stops.
+    Scan(Option<ScanDuty>),
+    /// Advertise this in place of anything before; `None` stops, links stay.
+    Advertise(Option<Advertising>),
+    /// Connect to a sighted address. Answered by `Up` or `ConnectFailed`.
     Connect(RadioAddress),
-    /// Send one frame, at most the link's MTU. `sequence` counts the frames of this direction.
+    /// Send one frame, at most the link's largest. Frames of a link leave in order; whether they
+    /// arrive, and in which order, is not promised.
     Send {
         /// Link it goes over.
         link: LinkId,
-        /// 0, 1, 2 … in this direction.
-        sequence: u32,
-        /// At most the link's MTU.
+        /// 1 to the link's `max_frame` bytes.
         frame: Bytes,
     },
-    /// Close a link.
+    /// Close a link. Answered by `Down`.
     Close(LinkId),
+}
+
+/// How long a scanner listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScanDuty {
+    /// Listening in every interval, at most the interval.
+    pub window: Duration,
+    /// From one window to the next.
+    pub interval: Duration,
+}
+
+/// What is advertised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advertising {
+    /// AD structures of the advertisement, at most [`MAX_ADVERTISEMENT`] bytes.
+    pub data: Bytes,
+    /// AD structures of the scan response, at most [`MAX_ADVERTISEMENT`] bytes.
+    pub scan_response: Bytes,
+    /// Value of the hello characteristic, at most [`MAX_HELLO`] bytes; the adapter fills in nothing.
+    pub hello: Bytes,
+    /// From one advertisement to the next.
+    pub interval: Duration,
+    /// Whether others may connect.
+    pub connectable: bool,
+    /// Counts discovery epochs: when it changes, so does the radio's address.
+    pub epoch: u64,
+}
+
+/// What a link's frames travel in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer {
+    /// Writes without response one way, notifications the other.
+    Gatt,
+    /// An L2CAP connection-oriented channel that passed the echo test.
+    L2cap,
+}
+
+/// Whether there is a radio to work with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RadioState {
+    /// It works.
+    On,
+    /// It is switched off, or its service does not run; links are gone. It may come back.
+    Off(String),
+    /// The system refuses; says what to allow.
+    Forbidden(String),
+    /// There is none.
+    Absent(String),
 }
 
 /// Upward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RadioEvent {
-    /// An advertisement was heard.
+    /// How the radio is; the first event of all.
+    State(RadioState),
+    /// Something was heard. The same advertiser is reported again whenever it is heard again.
     Sighted {
         /// Who sent it.
         address: RadioAddress,
-        /// Its payload.
-        advertisement: Bytes,
+        /// AD structures of the advertisement, the scan response, or one after the other; at most
+        /// [`MAX_HEARD`] bytes. Not checked in any other way.
+        heard: Bytes,
         /// Signal in dBm; `None` when the controller does not know (127).
         rssi_dbm: Option<i8>,
     },
     /// A link is up.
     Up {
-        /// Its number from now on.
+        /// Its number from now on; never used again.
         link: LinkId,
         /// The other end.
         address: RadioAddress,
-        /// Largest frame, in bytes.
-        mtu: u16,
+        /// Largest frame, in bytes: 20 at least.
+        max_frame: u16,
         /// Who connected.
         role: Role,
+        /// What carries it.
+        bearer: Bearer,
+    },
+    /// An address could not be connected to.
+    ConnectFailed {
+        /// Which.
+        address: RadioAddress,
+        /// Why, in words.
+        why: String,
     },
     /// A frame came in.
     Frame {
         /// Link it came over.
         link: LinkId,
-        /// The sender's count; a gap means loss.
-        sequence: u32,
-        /// The frame.
+        /// At least one byte.
         frame: Bytes,
     },
-    /// The link takes another frame.
+    /// After [`RadioError::Busy`]: the link takes frames again.
     Ready(LinkId),
     /// The link is gone.
     Down {
@@ -70,29 +142,26 @@ pub enum RadioEvent {
         /// Why, in words.
         why: String,
     },
-    /// Events were dropped because nobody took them in time: how many.
+    /// So many events were dropped because nobody took them in time. Links' ups and downs never are.
     Overflow(u32),
 }
 
 /// Why a radio refused a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RadioError {
-    /// The command queue is full: wait for `Ready`.
+    /// As many frames wait as may: try again after `Ready`.
     #[error("the radio is busy")]
     Busy,
     /// No such link or address.
     #[error("no such link or address")]
     Unknown,
-    /// Larger than the MTU or the advertisement's 31 bytes.
-    #[error("too long for this radio")]
-    TooLong,
-    /// Off, or permission is missing.
-    #[error("the radio is not available: {0}")]
-    Unavailable(String),
+    /// Empty, larger than the link's frames, or than an advertisement may be.
+    #[error("not a length this radio sends")]
+    Length,
+    /// Off, forbidden or absent: see [`RadioEvent::State`].
+    #[error("the radio is not available")]
+    Unavailable,
 }
-
-/// Events that wait for the node at most; overflow is explicit.
-pub const RADIO_INBOX: usize = 256;
 
 /// The radio port. `submit` never blocks.
 pub trait Radio: Send + 'static {

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt;
 use sovereign_protocol::{
     engine::{Effect, Engine, Input, Judgement, PersistOutcome, Token},
     identity::TransportKey,
@@ -19,7 +20,7 @@ use super::{
     archive_file::Imported,
     commands::{Query, Waiter},
     home::Home,
-    keeper::{Done, Job, Keeper},
+    keeper::{Done, Job, Keeper, Question, Write},
     nets::{self, Nets},
     randomness::Randomness,
     transfer::ImportUnderWay,
@@ -39,6 +40,9 @@ use crate::{
 
 /// An old transport key's network drains for so long.
 const DRAIN_FOR: Duration = Duration::from_secs(600);
+
+/// Events taken in one go at most.
+const MAX_AT_ONCE: usize = 256;
 
 /// Makes the network of a transport key.
 pub(super) type MakeNet<N> = Box<dyn Fn(&TransportKey) -> Result<N, String> + Send>;
@@ -72,6 +76,8 @@ pub(super) struct Driver<N, L> {
     pub(super) started: Duration,
     pub(super) read_only: Option<String>,
     pub(super) stopping: bool,
+    /// For the store's thread, as soon as there is nothing else to do.
+    pub(super) jobs: Vec<Job>,
     /// Store answers that the loop gives itself because the queue was full.
     pub(super) refused: VecDeque<Done>,
 }
@@ -89,9 +95,21 @@ enum Woken {
 impl<N: Network, L: Lan> Driver<N, L> {
     pub(super) async fn run(mut self) {
         self.handle(Input::Timeout);
+        self.hand_over();
         while !self.stopping {
             let woken = self.wait().await;
             self.wake(woken);
+            // What is there already comes before the store is woken: it then finds more to do at once.
+            for _ in 1..MAX_AT_ONCE {
+                if self.stopping {
+                    break;
+                }
+                match self.wait().now_or_never() {
+                    Some(woken) => self.wake(woken),
+                    None => break,
+                }
+            }
+            self.hand_over();
         }
         self.finish().await;
     }
@@ -192,7 +210,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
                         .submit(link, |link| NetworkCommand::AdmitToGossip { link });
                 }
                 Effect::Load { link, content } => {
-                    if self.keeper.submit(Job::Load { link, content }).is_err() {
+                    if self
+                        .keeper
+                        .submit(Job::Ask(Question::Load { link, content }))
+                        .is_err()
+                    {
                         self.refused.push_back(Done::Loaded {
                             link,
                             content,
@@ -201,12 +223,8 @@ impl<N: Network, L: Lan> Driver<N, L> {
                     }
                 }
                 Effect::Persist { token, ops } => {
-                    if self.keeper.submit(Job::Commit { token, ops }).is_err() {
-                        self.refused.push_back(Done::Persisted {
-                            token,
-                            outcome: PersistOutcome::Failed,
-                        });
-                    }
+                    let urgent = self.waiting.contains_key(&token);
+                    self.jobs.push(Job::Commit(Write { token, ops, urgent }));
                 }
                 Effect::Dial { peer } => {
                     if !self.nets.dial(peer) {
@@ -243,6 +261,31 @@ impl<N: Network, L: Lan> Driver<N, L> {
         }
     }
 
+    /// Gives the store's thread what has come together for it.
+    fn hand_over(&mut self) {
+        for job in self.jobs.drain(..) {
+            let Err(job) = self.keeper.submit(job) else {
+                continue;
+            };
+            match *job {
+                Job::Commit(Write { token, .. }) => self.refused.push_back(Done::Persisted {
+                    token,
+                    outcome: PersistOutcome::Failed,
+                }),
+                Job::Ask(Question::Load { link, content }) => {
+                    self.refused.push_back(Done::Loaded {
+                        link,
+                        content,
+                        body: None,
+                    });
+                }
+                Job::Ask(Question::Messages { query, .. } | Question::Export { query, .. }) => {
+                    self.refused.push_back(Done::Busy { query });
+                }
+            }
+        }
+    }
+
     fn done(&mut self, done: Done) {
         match done {
             Done::Persisted { token, outcome } => {
@@ -260,6 +303,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
             }),
             Done::Messages { query, records } => self.messages_read(query, records),
             Done::Exported { query, result } => self.exported(query, result),
+            Done::Busy { query } => self.give_up(query),
         }
     }
 
@@ -307,6 +351,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
         let now = self.now();
         self.engine.shutdown(now, &mut Randomness(&*self.rng));
         self.carry_out();
+        self.hand_over();
         let lan = async {
             if let Some(lan) = &mut self.lan {
                 lan.shutdown().await;

@@ -1,18 +1,27 @@
-//! The store's thread: takes writes and reads in order, and lets writes that wait share one flush.
+//! The store's thread: takes writes and reads in order, and lets writes share flushes. A flush costs more
+//! processor time than everything else that is done for a message, and wears the flash memory.
 
-use std::{path::PathBuf, sync::Arc, thread::JoinHandle};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use sovereign_protocol::{
     engine::{PersistOutcome, StoreOp, Token},
     id::{ContentId, LinkId, MessageId},
 };
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc;
 
-use super::archive_file::{self, Item};
+use super::{
+    archive_file::{self, Item},
+    writes::{translate, weight},
+};
 use crate::{
     api::{ApiError, Exported},
-    ports::store::{Batch, MAX_BATCH, Op, Store, StoreError, Table},
+    ports::store::{Batch, MAX_BATCH, Store, StoreError, Table},
 };
 
 /// Jobs that wait for the store's thread, and answers that wait for the event loop, at most. What
@@ -20,13 +29,18 @@ use crate::{
 pub(super) const KEEPER_QUEUE: usize = 8_192;
 /// Batches that share one flush at most.
 const MAX_SHARED: usize = 1_024;
+/// A flush begins so long after the one before at the earliest, unless somebody waits for it: far below
+/// what a person notices or a link's credit needs, and at most 200 flushes a second.
+const FLUSH_GAP: Duration = Duration::from_millis(5);
 
 /// What the store's thread is asked.
 pub(super) enum Job {
-    Commit {
-        token: Token,
-        ops: Vec<StoreOp>,
-    },
+    Commit(Write),
+    Ask(Question),
+}
+
+/// What is read.
+pub(super) enum Question {
     Load {
         link: LinkId,
         content: ContentId,
@@ -40,6 +54,14 @@ pub(super) enum Job {
         items: Vec<Item>,
         query: u64,
     },
+}
+
+/// Changes that become durable together.
+pub(super) struct Write {
+    pub(super) token: Token,
+    pub(super) ops: Vec<StoreOp>,
+    /// Somebody waits for the answer: it is not held back for others to share its flush.
+    pub(super) urgent: bool,
 }
 
 /// What it answers.
@@ -61,54 +83,32 @@ pub(super) enum Done {
         query: u64,
         result: Result<Exported, ApiError>,
     },
+    /// The queue was full.
+    Busy { query: u64 },
 }
 
 /// The thread's handle. Dropping it lets the thread end; `finish` waits for it.
 pub(super) struct Keeper {
-    jobs: mpsc::Sender<Job>,
+    jobs: flume::Sender<Job>,
     pub(super) done: mpsc::Receiver<Done>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Keeper {
     pub(super) fn start(store: Arc<dyn Store>) -> std::io::Result<Self> {
-        let (jobs, mut inbox) = mpsc::channel(KEEPER_QUEUE);
+        let (jobs, inbox) = flume::bounded(KEEPER_QUEUE);
         let (outbox, done) = mpsc::channel(KEEPER_QUEUE);
+        let mut worker = Worker {
+            store,
+            inbox,
+            outbox,
+            next_flush: Instant::now(),
+        };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || {
-                let mut waiting = None;
-                while let Some(job) = waiting.take().or_else(|| inbox.blocking_recv()) {
-                    let answers = match job {
-                        Job::Commit { token, ops } => {
-                            let mut shared = vec![(token, ops)];
-                            let mut bytes = weight(&shared[0].1);
-                            // Whoever waits already shares the flush; nobody is waited for.
-                            while shared.len() < MAX_SHARED {
-                                match inbox.try_recv() {
-                                    Ok(Job::Commit { token, ops })
-                                        if bytes + weight(&ops) <= MAX_BATCH =>
-                                    {
-                                        bytes += weight(&ops);
-                                        shared.push((token, ops));
-                                    }
-                                    Ok(other) => {
-                                        waiting = Some(other);
-                                        break;
-                                    }
-                                    Err(_) => break,
-                                }
-                            }
-                            commit(&*store, shared)
-                        }
-                        other => vec![answer(&*store, other)],
-                    };
-                    for answer in answers {
-                        if outbox.blocking_send(answer).is_err() {
-                            return;
-                        }
-                    }
-                }
+                // The node has gone: there is nobody left to answer.
+                let _ = worker.run();
             })?;
         Ok(Self {
             jobs,
@@ -119,15 +119,15 @@ impl Keeper {
 
     /// Hands a job over; gives it back when the queue is full or the thread is gone.
     pub(super) fn submit(&self, job: Job) -> Result<(), Box<Job>> {
-        self.jobs.try_send(job).map_err(|error| match error {
-            TrySendError::Full(job) | TrySendError::Closed(job) => Box::new(job),
-        })
+        self.jobs
+            .try_send(job)
+            .map_err(|error| Box::new(error.into_inner()))
     }
 
     /// Lets the thread finish what was submitted, and waits for it.
     pub(super) async fn finish(mut self) {
         let Self { jobs, done, thread } = &mut self;
-        let (closed, _) = mpsc::channel(1);
+        let (closed, _) = flume::bounded(0);
         drop(core::mem::replace(jobs, closed));
         while done.recv().await.is_some() {}
         if let Some(thread) = thread.take() {
@@ -137,38 +137,140 @@ impl Keeper {
     }
 }
 
-fn commit(store: &dyn Store, shared: Vec<(Token, Vec<StoreOp>)>) -> Vec<Done> {
-    let mut batch = Batch::default();
-    for (_, ops) in &shared {
-        batch.ops.extend(ops.iter().flat_map(translate));
-    }
-    let scrub = shared.iter().any(|(_, ops)| ops.contains(&StoreOp::Scrub));
-    let outcome = outcome(store.commit(batch));
-    if scrub
-        && outcome == PersistOutcome::Durable
-        && let Err(error) = store.scrub()
-    {
-        tracing::warn!(%error, "what was deleted stays on the disk until the next compaction");
-    }
-    if outcome == PersistOutcome::Durable || shared.len() == 1 {
-        return shared
-            .into_iter()
-            .map(|(token, _)| Done::Persisted { token, outcome })
-            .collect();
-    }
-    // Together they were refused, for want of room perhaps: some may fit alone.
-    shared
-        .into_iter()
-        .map(|(token, ops)| {
-            let batch = Batch {
-                ops: ops.iter().flat_map(translate).collect(),
-            };
-            Done::Persisted {
-                token,
-                outcome: self::outcome(store.commit(batch)),
+/// Nobody takes answers any more.
+struct Gone;
+
+struct Worker {
+    store: Arc<dyn Store>,
+    inbox: flume::Receiver<Job>,
+    outbox: mpsc::Sender<Done>,
+    /// When the next flush may begin that nobody waits for.
+    next_flush: Instant,
+}
+
+impl Worker {
+    fn run(&mut self) -> Result<(), Gone> {
+        let mut after = None;
+        while let Some(job) = after.take().or_else(|| self.inbox.recv().ok()) {
+            match job {
+                Job::Commit(write) => {
+                    let mut group = Group::of(write);
+                    after = self.gather(&mut group)?;
+                    self.next_flush = Instant::now() + FLUSH_GAP;
+                    for answer in group.commit(&*self.store) {
+                        self.say(answer)?;
+                    }
+                }
+                Job::Ask(question) => self.say(answer(&*self.store, question))?,
             }
-        })
-        .collect()
+        }
+        Ok(())
+    }
+
+    /// Lets others join until the flush is due; answers meanwhile what has nothing to do with them.
+    /// Returns the job that has to come after the flush, if there is one.
+    fn gather(&self, group: &mut Group) -> Result<Option<Job>, Gone> {
+        loop {
+            let due = group.urgent || Instant::now() >= self.next_flush;
+            let next = if due {
+                self.inbox.try_recv().ok()
+            } else {
+                self.inbox.recv_deadline(self.next_flush).ok()
+            };
+            match next {
+                // The time has come, nobody is left who could come, or nobody is there.
+                None => return Ok(None),
+                Some(Job::Commit(write)) => {
+                    if let Err(write) = group.join(write) {
+                        return Ok(Some(Job::Commit(write)));
+                    }
+                }
+                Some(Job::Ask(question)) => {
+                    if due || group.concerns(&question) {
+                        return Ok(Some(Job::Ask(question)));
+                    }
+                    self.say(answer(&*self.store, question))?;
+                }
+            }
+        }
+    }
+
+    fn say(&self, answer: Done) -> Result<(), Gone> {
+        self.outbox.blocking_send(answer).map_err(|_| Gone)
+    }
+}
+
+/// Writes that share a flush.
+struct Group {
+    writes: Vec<Write>,
+    bytes: usize,
+    urgent: bool,
+}
+
+impl Group {
+    fn of(write: Write) -> Self {
+        Self {
+            bytes: weight(&write.ops),
+            urgent: write.urgent,
+            writes: vec![write],
+        }
+    }
+
+    /// Takes a write in, or gives it back when there is no room for it.
+    fn join(&mut self, write: Write) -> Result<(), Write> {
+        let bytes = self.bytes + weight(&write.ops);
+        if bytes > MAX_BATCH || self.writes.len() >= MAX_SHARED {
+            return Err(write);
+        }
+        self.bytes = bytes;
+        self.urgent |= write.urgent;
+        self.writes.push(write);
+        Ok(())
+    }
+
+    /// Whether a question could be answered differently before and after these writes.
+    fn concerns(&self, question: &Question) -> bool {
+        let mut ops = self.writes.iter().flat_map(|write| &write.ops);
+        match question {
+            Question::Load { content, .. } => ops.any(|op| {
+                matches!(op, StoreOp::PutBundle { content: id, .. } | StoreOp::DropBundle(id) if id == content)
+            }),
+            Question::Messages { ids, .. } if ids.len() == 1 => ops.any(|op| {
+                matches!(op, StoreOp::PutMessage { message, .. } | StoreOp::DropMessage(message) if *message == ids[0])
+            }),
+            _ => true,
+        }
+    }
+
+    fn commit(self, store: &dyn Store) -> Vec<Done> {
+        let batch = |ops: &[StoreOp]| ops.iter().flat_map(translate).collect::<Vec<_>>();
+        let together = Batch {
+            ops: self
+                .writes
+                .iter()
+                .flat_map(|write| batch(&write.ops))
+                .collect(),
+        };
+        let outcome = outcome(store.commit(together));
+        let alone = self.writes.len() == 1;
+        let mut scrub = false;
+        let mut answers = Vec::with_capacity(self.writes.len());
+        for Write { token, ops, .. } in self.writes {
+            let outcome = match outcome {
+                // Together they were refused, for want of room perhaps: some may fit alone.
+                PersistOutcome::Full | PersistOutcome::Failed if !alone => {
+                    self::outcome(store.commit(Batch { ops: batch(&ops) }))
+                }
+                outcome => outcome,
+            };
+            scrub |= outcome == PersistOutcome::Durable && ops.contains(&StoreOp::Scrub);
+            answers.push(Done::Persisted { token, outcome });
+        }
+        if scrub && let Err(error) = store.scrub() {
+            tracing::warn!(%error, "what was deleted stays on the disk until the next compaction");
+        }
+        answers
+    }
 }
 
 fn outcome(result: Result<(), StoreError>) -> PersistOutcome {
@@ -182,23 +284,14 @@ fn outcome(result: Result<(), StoreError>) -> PersistOutcome {
     }
 }
 
-fn answer(store: &dyn Store, job: Job) -> Done {
-    match job {
-        Job::Commit { token, ops } => {
-            let batch = Batch {
-                ops: ops.iter().flat_map(translate).collect(),
-            };
-            Done::Persisted {
-                token,
-                outcome: outcome(store.commit(batch)),
-            }
-        }
-        Job::Load { link, content } => Done::Loaded {
+fn answer(store: &dyn Store, question: Question) -> Done {
+    match question {
+        Question::Load { link, content } => Done::Loaded {
             link,
             content,
             body: read(store, Table::Bundles, &content.0).map(Bytes::from),
         },
-        Job::Messages { query, ids } => {
+        Question::Messages { query, ids } => {
             let records = ids
                 .into_iter()
                 .filter_map(|id| read(store, Table::Messages, &id.0).map(|record| (id, record)));
@@ -207,7 +300,7 @@ fn answer(store: &dyn Store, job: Job) -> Done {
                 records: records.collect(),
             }
         }
-        Job::Export { path, items, query } => {
+        Question::Export { path, items, query } => {
             let body = |content: &ContentId| read(store, Table::Bundles, &content.0);
             Done::Exported {
                 query,
@@ -224,57 +317,6 @@ fn read(store: &dyn Store, table: Table, key: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-fn weight(ops: &[StoreOp]) -> usize {
-    ops.iter()
-        .flat_map(translate)
-        .map(|op| match op {
-            Op::Put(_, key, value) => key.len() + value.len(),
-            Op::Delete(_, key) => key.len(),
-        })
-        .sum()
-}
-
-/// The engine's changes in the store's terms.
-fn translate(op: &StoreOp) -> Vec<Op> {
-    let put = |table, key: &[u8], value: &[u8]| Op::Put(table, key.to_vec(), value.to_vec());
-    let delete = |table, key: &[u8]| Op::Delete(table, key.to_vec());
-    match op {
-        StoreOp::PutBundle {
-            content,
-            body,
-            record,
-        } => {
-            vec![
-                put(Table::Bundles, &content.0, body),
-                put(Table::Shelf, &content.0, record),
-            ]
-        }
-        StoreOp::PutRecord { content, record } => vec![put(Table::Shelf, &content.0, record)],
-        StoreOp::DropBundle(content) => vec![
-            delete(Table::Bundles, &content.0),
-            delete(Table::Shelf, &content.0),
-        ],
-        StoreOp::PutSeen { content, record } => vec![put(Table::Seen, &content.0, record)],
-        StoreOp::DropSeen(content) => vec![delete(Table::Seen, &content.0)],
-        StoreOp::PutMessage { message, record } => vec![put(Table::Messages, &message.0, record)],
-        StoreOp::DropMessage(message) => {
-            vec![
-                delete(Table::Messages, &message.0),
-                delete(Table::States, &message.0),
-            ]
-        }
-        StoreOp::PutState { message, state } => {
-            vec![put(Table::States, &message.0, &[*state as u8])]
-        }
-        StoreOp::PutChannel { channel, record } => vec![put(Table::Channels, &channel.0, record)],
-        StoreOp::DropChannel(channel) => vec![delete(Table::Channels, &channel.0)],
-        // Follows the batch.
-        StoreOp::Scrub => Vec::new(),
-        StoreOp::PutClock(record) => vec![put(Table::Meta, super::home::CLOCK, record)],
-        StoreOp::PutNode(record) => vec![put(Table::Meta, super::home::NODE, record)],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -282,7 +324,10 @@ mod tests {
     use sovereign_protocol::id::ChannelId;
 
     use super::*;
-    use crate::{adapters::store::MemoryStore, ports::store::StoreStats};
+    use crate::{
+        adapters::store::MemoryStore,
+        ports::store::{Op, StoreStats},
+    };
 
     /// A store that counts its flushes and scrubs, and has no room when told so.
     #[derive(Default)]
@@ -328,17 +373,28 @@ mod tests {
         }
     }
 
+    fn write(token: u64, ops: Vec<StoreOp>, urgent: bool) -> Write {
+        Write {
+            token: Token(token),
+            ops,
+            urgent,
+        }
+    }
+
     fn outcomes(store: &Counting, batches: Vec<Vec<StoreOp>>) -> Vec<PersistOutcome> {
-        let shared = batches
+        let mut batches = batches
             .into_iter()
             .enumerate()
-            .map(|(token, ops)| (Token(token as u64), ops))
-            .collect();
+            .map(|(token, ops)| write(token as u64, ops, false));
+        let mut group = Group::of(batches.next().unwrap());
+        for write in batches {
+            assert!(group.join(write).is_ok());
+        }
         let outcome = |done| match done {
             Done::Persisted { outcome, .. } => outcome,
             _ => panic!("a commit is answered by its outcome"),
         };
-        commit(store, shared).into_iter().map(outcome).collect()
+        group.commit(store).into_iter().map(outcome).collect()
     }
 
     #[test]
@@ -364,6 +420,80 @@ mod tests {
                 PersistOutcome::Durable
             ]
         );
+    }
+
+    /// A worker whose next flush that nobody waits for is an hour away, and its answers.
+    fn gathering(jobs: Vec<Job>) -> (Worker, mpsc::Receiver<Done>) {
+        let (sender, inbox) = flume::unbounded();
+        for job in jobs {
+            sender.send(job).unwrap();
+        }
+        let (outbox, answers) = mpsc::channel(16);
+        let worker = Worker {
+            store: Arc::new(Counting::default()),
+            inbox,
+            outbox,
+            next_flush: Instant::now() + Duration::from_secs(3600),
+        };
+        (worker, answers)
+    }
+
+    fn drop_bundle(id: u8) -> Write {
+        write(0, vec![StoreOp::DropBundle(ContentId([id; 32]))], false)
+    }
+
+    fn load(id: u8) -> Job {
+        Job::Ask(Question::Load {
+            link: LinkId(1),
+            content: ContentId([id; 32]),
+        })
+    }
+
+    #[test]
+    fn others_may_join_until_somebody_waits() {
+        let (worker, _answers) = gathering(vec![
+            Job::Commit(write(1, vec![put(1)], false)),
+            Job::Commit(write(2, vec![put(2)], true)),
+            load(7),
+        ]);
+        let mut group = Group::of(write(0, vec![put(0)], false));
+        let next = worker.gather(&mut group).ok().flatten();
+        assert_eq!(group.writes.len(), 3);
+        assert!(group.urgent);
+        // It came after the one that is waited for.
+        assert!(matches!(next, Some(Job::Ask(Question::Load { .. }))));
+    }
+
+    #[test]
+    fn questions_are_answered_meanwhile_unless_the_group_changes_the_answer() {
+        let (worker, mut answers) = gathering(vec![load(8), load(7)]);
+        let mut group = Group::of(drop_bundle(7));
+        let next = worker.gather(&mut group).ok().flatten();
+        assert!(
+            matches!(answers.try_recv(), Ok(Done::Loaded { content, .. }) if content.0 == [8; 32])
+        );
+        assert!(answers.try_recv().is_err());
+        let content = match next {
+            Some(Job::Ask(Question::Load { content, .. })) => content,
+            _ => panic!("the question that the group concerns comes after it"),
+        };
+        assert_eq!(content.0, [7; 32]);
+    }
+
+    #[test]
+    fn a_group_is_bounded() {
+        let mut group = Group::of(write(0, vec![put(0)], false));
+        while group.writes.len() < MAX_SHARED {
+            assert!(group.join(write(1, vec![put(1)], false)).is_ok());
+        }
+        assert!(group.join(write(1, vec![put(1)], false)).is_err());
+        let large = || {
+            let record = vec![0; MAX_BATCH / 2];
+            let channel = ChannelId([1; 16]);
+            vec![StoreOp::PutChannel { channel, record }]
+        };
+        let mut group = Group::of(write(0, large(), false));
+        assert!(group.join(write(1, large(), false)).is_err());
     }
 
     #[test]

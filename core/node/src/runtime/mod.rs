@@ -16,5 +16,6 @@ mod start;
 mod status;
 mod tell;
 mod transfer;
+mod writes;
 
 pub(crate) use start::start;

@@ -7,7 +7,7 @@ use sovereign_protocol::id::MessageId;
 use super::{
     commands::{Answer, Query, no_channel},
     driver::Driver,
-    keeper::Job,
+    keeper::{Job, Question},
     say,
 };
 use crate::{
@@ -68,14 +68,8 @@ impl<N: Network, L: Lan> Driver<N, L> {
     }
 
     pub(super) fn read_messages(&mut self, ids: Vec<MessageId>, query: Query) {
-        let number = self.ask(query);
-        if self
-            .keeper
-            .submit(Job::Messages { query: number, ids })
-            .is_err()
-        {
-            self.give_up(number);
-        }
+        let query = self.ask(query);
+        self.jobs.push(Job::Ask(Question::Messages { query, ids }));
     }
 
     pub(super) fn ask(&mut self, query: Query) -> u64 {

@@ -145,6 +145,7 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
         started: now.boot,
         read_only: damage,
         stopping: false,
+        jobs: Vec::new(),
         refused: std::collections::VecDeque::new(),
     };
     if renewed && driver.read_only.is_none() {

@@ -12,7 +12,7 @@ use super::{
     archive_file::{self, IMPORT_QUEUE, Imported, Item},
     commands::{Answer, Query, path_of, read_only},
     driver::Driver,
-    keeper::Job,
+    keeper::{Job, Question},
     say,
 };
 use crate::{
@@ -71,13 +71,8 @@ impl<N: Network, L: Lan> Driver<N, L> {
         match items {
             Ok((path, items)) => {
                 let query = self.ask(Query::Export { answer });
-                if self
-                    .keeper
-                    .submit(Job::Export { path, items, query })
-                    .is_err()
-                {
-                    self.give_up(query);
-                }
+                let question = Question::Export { path, items, query };
+                self.jobs.push(Job::Ask(question));
                 None
             }
             Err(error) => Some((answer, Err(error))),
