@@ -330,7 +330,7 @@ mod tests {
         let sent = each(&|_| advert::advertisement().to_vec());
         check("advertisement", &|_| true, sent);
         let sent = each(&|e| advert::scan_response(&e.id, caps).to_vec());
-        check("scan response", &|byte| byte < 18 || byte >= 26, sent);
+        check("scan response", &|byte| !(18..26).contains(&byte), sent);
         let sent = each(&|e| advert::ios_advertisement(&e.id).to_vec());
         assert!(sent.iter().all(|s| s[..23] == sent[0][..23]));
         // Characters have stable bits, and so it is the 48 bits that they stand for which count.
@@ -347,7 +347,7 @@ mod tests {
             .encode()
             .to_vec()
         };
-        check("hello", &|byte| byte < 1 || byte >= 9, each(&hello));
+        check("hello", &|byte| !(1..9).contains(&byte), each(&hello));
         let sent = each(&|e| e.transport.id().0.to_vec());
         check("transport key", &|_| false, sent);
         // Two bits make it a resolvable private address, as every phone's is.

@@ -275,7 +275,7 @@ fn a_background_iphone_is_possible_and_no_more() {
     assert_eq!(ours.len(), 21);
     let possible = Ok(Some(Sighting::Possible(mask)));
     assert_eq!(legacy(&[&[2, 1, 0x1a], &ours]), possible);
-    assert_eq!(possible.unwrap().unwrap().seen(), None);
+    assert_eq!(Sighting::Possible(mask).seen(), None);
     split(&ours, |report| assert_eq!(from_os(report), possible));
     for other in [
         area([0x4c, 0], 1, &[0; 16]),
