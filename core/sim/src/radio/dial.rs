@@ -132,14 +132,11 @@ impl World {
         }
     }
 
+    /// Who is off advertises nothing.
     fn is_connectable(&self, radio: RadioId) -> bool {
-        self.stations.get(&radio).is_some_and(|station| {
-            station.is_on()
-                && station
-                    .advertising
-                    .as_ref()
-                    .is_some_and(|what| what.connectable)
-        })
+        let station = self.stations.get(&radio);
+        let what = station.and_then(|station| station.advertising.as_ref());
+        what.is_some_and(|what| what.connectable)
     }
 
     fn connect(

@@ -34,7 +34,8 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use sovereign_protocol::id::LinkId;
+    use sovereign_node::ports::radio::{Bearer, RadioAddress, RadioState};
+    use sovereign_protocol::{id::LinkId, link_kind::Role};
 
     use super::*;
 
@@ -72,5 +73,44 @@ mod tests {
         );
         inbox.push(frame());
         assert_eq!(inbox.pop(), Some(frame()), "there is room again");
+    }
+
+    #[test]
+    fn only_sightings_and_frames_are_dropped() {
+        let address = RadioAddress(1);
+        let (link, why) = (LinkId(1), String::new());
+        let mut inbox = Inbox::default();
+        for _ in 0..RADIO_INBOX {
+            inbox.push(frame());
+        }
+        inbox.push(RadioEvent::Sighted {
+            address,
+            heard: Bytes::new(),
+            rssi_dbm: None,
+        });
+        let kept = [
+            RadioEvent::State(RadioState::On),
+            RadioEvent::Up {
+                link,
+                address,
+                max_frame: 20,
+                role: Role::Dialer,
+                bearer: Bearer::Gatt,
+            },
+            RadioEvent::Down {
+                link,
+                why: why.clone(),
+            },
+            RadioEvent::ConnectFailed { address, why },
+            RadioEvent::Ready(link),
+        ];
+        for event in &kept {
+            inbox.push(event.clone());
+        }
+        let rest: Vec<_> = std::iter::from_fn(|| inbox.pop())
+            .skip(RADIO_INBOX)
+            .collect();
+        assert_eq!(rest[0], RadioEvent::Overflow(1));
+        assert_eq!(rest[1..], kept);
     }
 }

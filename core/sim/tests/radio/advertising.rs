@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sovereign_node::ports::radio::{RadioCommand, RadioEvent, ScanDuty};
-use sovereign_sim::radio::{Counters, Hardware, Physics, RadioId, Shadowing};
+use sovereign_sim::radio::{Counters, Dialling, Hardware, Physics, RadioId, Shadowing, Span};
 
 use crate::run::{ALWAYS, MS, Run, SECOND};
 
@@ -263,5 +263,75 @@ fn of_many_scanners_one_gets_the_scan_response() {
         let whole = run.log.iter().filter(|(_, _, e)| length(e) == 6).count();
         let expected = if contention { (900, 100) } else { (0, 1_000) };
         assert_eq!((short, whole), expected);
+    }
+}
+
+#[test]
+fn a_scan_response_needs_its_request_as_well() {
+    let physics = Physics {
+        advertisement_loss: 0.1,
+        ..plain()
+    };
+    let mut run = Run::new(physics, 1);
+    let here = run.join(0.0, Hardware::phone());
+    let there = run.join(1.0, Hardware::phone());
+    run.scan(here, ALWAYS);
+    run.advertise(there, 100 * MS);
+    run.pass(1_000 * SECOND);
+    let is_whole =
+        |event: &RadioEvent| matches!(event, RadioEvent::Sighted { heard, .. } if heard.len() == 6);
+    let heard = run.told(here);
+    let whole = heard.iter().filter(|(_, event)| is_whole(event)).count();
+    // 0.9 twice; four standard deviations.
+    let share = whole as f64 / heard.len() as f64;
+    assert!((share - 0.81).abs() < 0.017, "{share}");
+}
+
+#[test]
+fn an_advertisement_that_is_replaced_on_the_air_is_cut_off() {
+    let mut run = Run::new(plain(), 1);
+    let here = run.join(0.0, Hardware::phone());
+    let there = run.join(1.0, Hardware::phone());
+    run.scan(here, ALWAYS);
+    run.advertise(there, 100 * MS);
+    run.pass(Duration::from_micros(100));
+    run.advertise(there, 100 * MS);
+    run.pass(SECOND);
+    assert_eq!(rssi(&mut run, here).len(), 10, "one advertiser, not two");
+}
+
+#[test]
+fn one_advertisement_is_answered_by_one_dialler() {
+    for (contention, apart) in [(true, 100 * MS), (false, Duration::ZERO)] {
+        let physics = Physics {
+            contention,
+            dialling: Dialling::Heard {
+                give_up: 60 * SECOND,
+                set_up: Span::of(SECOND),
+            },
+            ..plain()
+        };
+        let mut run = Run::new(physics, 1);
+        let there = run.join(0.0, Hardware::phone());
+        let diallers: Vec<RadioId> = (0..5).map(|_| run.join(1.0, Hardware::phone())).collect();
+        let addresses: Vec<_> = diallers
+            .iter()
+            .map(|dialler| run.address_of(there, *dialler))
+            .collect();
+        run.submit(there, RadioCommand::Advertise(None)).unwrap();
+        for (dialler, address) in diallers.iter().zip(addresses) {
+            run.submit(*dialler, RadioCommand::Connect(address))
+                .unwrap();
+        }
+        run.advertise(there, 100 * MS);
+        run.pass(60 * SECOND);
+        let is_up = |event: &RadioEvent| matches!(event, RadioEvent::Up { .. });
+        let told = run.told(there);
+        let ups: Vec<_> = told.iter().filter(|(_, event)| is_up(event)).collect();
+        assert_eq!(ups.len(), 5);
+        assert!(
+            ups.windows(2).all(|two| two[1].0 - two[0].0 == apart),
+            "{ups:?}"
+        );
     }
 }

@@ -408,3 +408,27 @@ fn nobody_is_connected_to_a_node_that_reads_nothing() {
     run.pass(MS);
     assert_eq!(downs(&mut run, deaf), [(run.now - MS, there)]);
 }
+
+#[test]
+fn no_frame_comes_after_down() {
+    let physics = Physics {
+        reordering: Some(Reordering {
+            chance: 1.0,
+            window: SECOND,
+        }),
+        ..paced()
+    };
+    let (mut run, one, other, [here, there]) = pair(physics);
+    for n in 0..4 {
+        run.send(other, there, vec![n]).unwrap();
+    }
+    run.pass(160 * MS);
+    let before = run.frames(one).len();
+    // The other end does not hear the goodbye and keeps its end; what it sent is still held back.
+    run.walk(other, 30.0);
+    run.submit(one, RadioCommand::Close(here)).unwrap();
+    assert_eq!(downs(&mut run, one).len(), 1);
+    run.pass(60 * SECOND);
+    assert_eq!(run.frames(one), []);
+    assert!(before < 4, "nothing was held back");
+}
