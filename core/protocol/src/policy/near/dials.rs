@@ -256,7 +256,8 @@ impl NearPolicy {
             let full = taken >= self.shares.budget;
             let blocks = taken + self.shares.inbound >= self.shares.budget
                 && self.dials.to_strangers() < MAX_TO_STRANGERS;
-            if !full && !(blocks && self.next_stranger(claims, now).is_some()) {
+            let waits = full || blocks && self.next_stranger(claims, now).is_some();
+            if !waits {
                 return;
             }
             self.close(over, CloseReason::Full, now, effects);

@@ -16,6 +16,7 @@ mod event;
 mod links;
 mod neighbour;
 mod pace;
+mod phases;
 mod rank;
 pub mod rssi;
 mod table;
@@ -36,6 +37,7 @@ pub use self::dials::{
 };
 pub use self::event::{Address, Config, Effect, Event, Relation, Report, Sighting};
 pub use self::neighbour::{ADDRESS_HOLDS, ESTABLISHED_AFTER, REPORT_EVERY, REPORT_STEP, Standing};
+pub use self::phases::{DENSE, MOST_STARTS, STARTS_WITHIN, STRANGERS_WAKE_EVERY};
 pub use self::rank::{DWELL, MARGIN, YOUNG};
 pub use self::table::{
     MAX_ESTABLISHED, MAX_NEIGHBOURS, MAX_NEWCOMERS, REPLACE_EVERY, REPORTED_AT_ONCE, STALE,
@@ -45,9 +47,9 @@ use self::{
     admission::Admission,
     clock::Clock,
     dials::Dials,
-    duty::Duty,
     links::{Kind, Link},
     neighbour::Lots,
+    phases::Duty,
     table::{Heard, Table},
     topology::Shares,
 };
@@ -234,6 +236,9 @@ impl NearPolicy {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
+        if self.links.contains_key(&link) {
+            return;
+        }
         let dialled = match role {
             Role::Dialer => self.dials.answered(address),
             Role::Listener => None,
@@ -243,7 +248,7 @@ impl NearPolicy {
             Role::Dialer => !full,
             Role::Listener => !full && self.admits(address, now),
         };
-        if !taken || self.links.contains_key(&link) {
+        if !taken {
             let why = CloseReason::Full;
             effects.push(Effect::Close { link, why });
             return;
