@@ -365,3 +365,24 @@ fn once_the_backbone_is_complete_others_are_met_in_turn() {
     }
     assert_eq!(node.tell(Event::Timer, 4 * S), vec![connect(1_001)]);
 }
+
+#[test]
+fn a_contact_that_has_its_link_does_not_use_up_anothers_place() {
+    let mut node = Node::new();
+    for number in [50, 51] {
+        let far = Sighting {
+            connectable: false,
+            ..contact(number)
+        };
+        node.see(far, S);
+    }
+    meet(&mut node, 50, Relation::Contact, 2 * S);
+    for number in 1..=2 {
+        assert!(meet(&mut node, number, Relation::Stranger, 3 * S).is_empty());
+    }
+    assert_eq!(
+        node.up(3, Role::Listener, 4 * S),
+        vec![close(3, CloseReason::Full)]
+    );
+    assert!(node.up(51, Role::Listener, 4 * S).is_empty());
+}
