@@ -113,8 +113,8 @@ struct Figures {
     right: u64,
     /// Times that a neighbour came into the top three or left it.
     switches: u64,
-    /// Of the neighbour with most.
-    worst: u64,
+    /// Neighbours that did so more than once a minute.
+    restless: u64,
     /// Changes of the first.
     first: u64,
     minutes: f64,
@@ -168,15 +168,18 @@ fn run(ranks: &mut dyn Ranks, memory: f64, seed: u64, figures: &mut Figures) {
         }
         ranks.hear(reading);
     }
-    let most = per_neighbour.values().copied().max().unwrap_or(0);
-    figures.worst = figures.worst.max(most);
-    figures.minutes += (LENGTH * S - FROM).as_secs_f64() / 60.0;
+    let minutes = (LENGTH * S - FROM).as_secs_f64() / 60.0;
+    let restless = per_neighbour
+        .values()
+        .filter(|count| **count as f64 > minutes);
+    figures.restless += restless.count() as u64;
+    figures.minutes += minutes;
 }
 
 struct Row {
     share: f64,
     each: f64,
-    worst: f64,
+    restless: f64,
 }
 
 fn row(name: &str, memory: f64, make: impl Fn() -> Box<dyn Ranks>) -> Row {
@@ -187,13 +190,13 @@ fn row(name: &str, memory: f64, make: impl Fn() -> Box<dyn Ranks>) -> Row {
     let row = Row {
         share: figures.right as f64 / figures.looks as f64,
         each: figures.switches as f64 / figures.minutes / NEIGHBOURS as f64,
-        worst: figures.worst as f64 * 60.0 / (LENGTH * S - FROM).as_secs_f64(),
+        restless: figures.restless as f64 / (40 * dose()) as f64 / NEIGHBOURS as f64,
     };
     println!(
-        "| {memory} s | {name} | {:.1} % | {:.2} | {:.1} | {:.2} |",
+        "| {memory} s | {name} | {:.1} % | {:.2} | {:.2} % | {:.2} |",
         row.share * 100.0,
         row.each,
-        row.worst,
+        row.restless * 100.0,
         figures.first as f64 / figures.minutes
     );
     row
@@ -203,7 +206,7 @@ fn row(name: &str, memory: f64, make: impl Fn() -> Box<dyn Ranks>) -> Row {
 fn the_strongest_is_among_the_first_three_and_they_do_not_flap() {
     // LOC-5.
     println!(
-        "| fades last | rank by | strongest in top 3 | switches a minute, each | worst neighbour of any run | changes of the first |"
+        "| fades last | rank by | strongest in top 3 | switches a minute, each | neighbours that switch more than once a minute | changes of the first |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
     for memory in [0.0, 1.0, 3.0, 10.0] {
@@ -218,14 +221,18 @@ fn the_strongest_is_among_the_first_three_and_they_do_not_flap() {
         row("median of 5", memory, sorted(median_of_five));
         row("exponential, 0.1", memory, sorted(exponential));
         row("mean of all", memory, sorted(mean_of_all));
-        assert!(ours.each <= 1.0 && ours.share > raw.share && ours.each < raw.each / 20.0);
+        assert!(ours.share > raw.share && ours.each < raw.each / 20.0);
         // A fade of 10 s is not seen through in 5: hindsight itself does hardly better.
-        let least = if memory < 10.0 { 0.9 } else { 0.85 };
-        assert!(ours.share >= least, "{memory}: {}", ours.share);
+        let (share, restless) = if memory < 10.0 {
+            (0.9, 0.002)
+        } else {
+            (0.85, 0.02)
+        };
+        assert!(ours.share >= share, "{memory}: {}", ours.share);
         assert!(
-            memory >= 10.0 || ours.worst <= 1.0,
+            ours.each <= 1.0 && ours.restless <= restless,
             "{memory}: {}",
-            ours.worst
+            ours.restless
         );
     }
 }

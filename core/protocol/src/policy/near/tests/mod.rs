@@ -330,6 +330,62 @@ fn a_link_that_never_proved_anything_counts_as_a_failure() {
 }
 
 #[test]
+fn a_proof_that_comes_too_late_revives_nothing() {
+    let mut node = Node::new();
+    node.up(1, Role::Listener, S);
+    node.run(S, S + HANDSHAKE_TIMEOUT);
+    node.up(2, Role::Listener, 10 * S);
+    node.tell(
+        Event::Proven {
+            link: LinkId(2),
+            peer: key(1),
+            neighbour: None,
+            relation: Relation::Stranger,
+        },
+        10 * S,
+    );
+    assert!(node.prove(1, Relation::Stranger, 10 * S).is_empty());
+    assert_eq!(node.kind(1), Kind::HalfOpen);
+}
+
+#[test]
+fn a_dial_that_is_answered_when_all_places_are_taken_is_closed() {
+    let mut node = Node::new();
+    node.see(seen(1_001), S);
+    for number in 1..=4 {
+        node.up(number, Role::Listener, S);
+    }
+    let done = node.up(1_001, Role::Dialer, 2 * S);
+    assert_eq!(done, vec![close(1_001, CloseReason::Full)]);
+    // A number that is taken stays whose it is.
+    assert!(node.up(1, Role::Dialer, 2 * S).is_empty());
+    assert_eq!(node.policy.links(), 4);
+}
+
+#[test]
+fn a_link_that_lived_makes_failures_void() {
+    // COORD-3.
+    let wait = |lived: Duration| {
+        let mut node = Node::new();
+        node.see(seen(1_001), S);
+        for second in [2, 4, 8] {
+            node.tell(Event::ConnectFailed(id(1_001)), second * S);
+            node.run(second * S, 2 * second * S - MS);
+        }
+        node.tell(Event::ConnectFailed(id(1_001)), 17 * S);
+        node.see(seen(1_001), 30 * S);
+        node.up(1_001, Role::Dialer, 30 * S);
+        node.prove(1_001, Relation::Contact, 30 * S);
+        let down = 30 * S + lived;
+        node.down(1_001, false, down);
+        let known = node.policy.table.get(&id(1_001)).unwrap();
+        known.tries.at - down
+    };
+    assert!(wait(SETTLED) <= S);
+    assert!(wait(SETTLED - MS) > 5 * S);
+}
+
+#[test]
 fn an_id_that_is_not_its_owners_is_held_against_the_id() {
     // LOC-8.
     let mut node = Node::new();

@@ -48,9 +48,24 @@ fn strangers_borrow_what_contacts_do_not_use() {
         5 * S,
     );
     assert_eq!(kinds(&node), [meet_once, meet_once, sticky]);
-    // Unheard for a minute it has none.
+}
+
+#[test]
+fn a_contact_unheard_for_a_minute_has_no_claim() {
+    let mut node = Node::new();
+    meet(&mut node, 1, Relation::Stranger, S);
+    reconcile(&mut node, 1, 2 * S);
+    for number in [50, 51] {
+        let far = Sighting {
+            connectable: false,
+            ..contact(number)
+        };
+        node.see(far, 5 * S);
+    }
     node.tell(Event::Timer, 5 * S + CLAIM - MS);
-    assert_ne!(kinds(&node)[0], back);
+    assert_eq!(node.kind(1), Kind::Encounter);
+    node.tell(Event::Timer, 5 * S + CLAIM);
+    assert_eq!(node.kind(1), Kind::Backbone);
 }
 
 #[test]
@@ -308,4 +323,66 @@ fn a_pairs_lot_is_the_same_at_both_ends() {
     };
     node.tell(renewed, 2 * S);
     assert_eq!(pair(&node), Some(lot(2_000, 1_001)));
+}
+
+#[test]
+fn a_contact_may_take_the_place_that_is_kept_for_it() {
+    let mut node = Node::new();
+    let far = |number| Sighting {
+        connectable: false,
+        ..contact(number)
+    };
+    node.see(far(50), S);
+    for number in 1..=3 {
+        assert!(meet(&mut node, number, Relation::Stranger, S).is_empty());
+    }
+    assert_eq!(
+        node.up(9, Role::Listener, 2 * S),
+        vec![close(9, CloseReason::Full)]
+    );
+    assert!(node.up(50, Role::Listener, 2 * S).is_empty());
+    assert_eq!(node.policy.links(), 4);
+}
+
+#[test]
+fn once_the_backbone_is_complete_others_are_met_in_turn() {
+    let mut node = Node::new();
+    for number in 1..=2 {
+        meet(&mut node, number, Relation::Stranger, S);
+    }
+    for number in 1_001..1_009 {
+        let full = Sighting {
+            connectable: false,
+            ..seen(number)
+        };
+        node.see(full, S);
+        node.see(full, 3 * S);
+    }
+    for number in 1_001..1_009 {
+        let known = node.policy.table.get_mut(&id(number)).unwrap();
+        known.connectable = true;
+        known.tries.met = (number != 1_001).then_some(S);
+    }
+    assert_eq!(node.tell(Event::Timer, 4 * S), vec![connect(1_001)]);
+}
+
+#[test]
+fn a_contact_that_has_its_link_does_not_use_up_anothers_place() {
+    let mut node = Node::new();
+    for number in [50, 51] {
+        let far = Sighting {
+            connectable: false,
+            ..contact(number)
+        };
+        node.see(far, S);
+    }
+    meet(&mut node, 50, Relation::Contact, 2 * S);
+    for number in 1..=2 {
+        assert!(meet(&mut node, number, Relation::Stranger, 3 * S).is_empty());
+    }
+    assert_eq!(
+        node.up(3, Role::Listener, 4 * S),
+        vec![close(3, CloseReason::Full)]
+    );
+    assert!(node.up(51, Role::Listener, 4 * S).is_empty());
 }
