@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
+mod chain;
+mod figures;
 mod people;
 
 use people::{Person, place};
