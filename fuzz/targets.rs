@@ -3,6 +3,8 @@
 //! `core/protocol/tests/fuzz.rs`, which runs the committed corpus and mutations of it on stable Rust
 //! (hardening 5 and 6).
 
+#[path = "targets/air.rs"]
+pub(crate) mod air;
 #[path = "targets/engine.rs"]
 pub(crate) mod engine;
 #[path = "targets/input.rs"]
@@ -42,6 +44,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("invite", people::invite, 8_000),
     ("binding", people::binding, 4_000),
     ("ids", people::ids, 80_000),
+    ("advert", air::advert, 80_000),
     ("records", restore::records, 4_000),
     ("restore", restore::restore, 600),
     ("engine", engine::engine, 400),

@@ -14,6 +14,7 @@ pub mod link_kind;
 pub mod log;
 pub mod message;
 pub mod policy;
+pub mod radio;
 pub mod reconcile;
 pub mod shelf;
 pub mod time;

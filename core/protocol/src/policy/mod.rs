@@ -11,7 +11,7 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 /// A random duration from 0 to `most`, in whole microseconds. The bias of the remainder is below 2^-30.
-fn jitter(rng: &mut impl CryptoRng, most: Duration) -> Duration {
+pub(crate) fn jitter(rng: &mut impl CryptoRng, most: Duration) -> Duration {
     let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX - 1);
     Duration::from_micros(rng.next_u64() % (micros + 1))
 }

@@ -55,6 +55,7 @@ fuzz!(
     invite,
     binding,
     ids,
+    advert,
     records,
     restore,
     engine

@@ -40,6 +40,7 @@ pub(crate) fn of(target: &str) -> Vec<Seed> {
         "invite" => invites(),
         "binding" => bindings(),
         "ids" => ids(),
+        "advert" => adverts(),
         "records" => crate::seeds_state::records(),
         "restore" => crate::seeds_state::restores(),
         "engine" => crate::seeds_state::engines(),
@@ -356,6 +357,22 @@ fn ids() -> Vec<Vec<u8>> {
     for len in [4, 8, 16, 20, 32] {
         inputs.push(hex::encode(vec![0xab; len]).into_bytes());
     }
+    inputs
+}
+
+/// What the vectors have heard, refused and read.
+fn adverts() -> Vec<Vec<u8>> {
+    let vectors = vectors("advert.json");
+    let heard = all(&vectors, "heard").chain(all(&vectors, "refused"));
+    let mut inputs: Vec<Vec<u8>> = heard
+        .filter_map(|case| {
+            let adv = bytes(&case["advertisement"]);
+            let extended = u8::from(case["pdu"] == "extended");
+            let len = u8::try_from(adv.len()).ok()?;
+            Some([&[extended, len][..], &adv, &bytes(&case["scan_response"])].concat())
+        })
+        .collect();
+    inputs.extend(all(&vectors, "hello_read").map(|case| bytes(&case["value"])));
     inputs
 }
 
