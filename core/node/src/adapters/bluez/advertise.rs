@@ -15,13 +15,15 @@ use crate::ports::radio::Advertising;
 /// Pause after BlueZ has refused; it may have had no place because others advertise, or the last
 /// advertisement was still being taken down.
 const REFUSED: Duration = Duration::from_secs(2);
+/// Refusals after which the owner is told, and after which some advertisements are better than a new attempt.
+const PATIENCE: u32 = 3;
 /// Longest wait for BlueZ.
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// Advertises as the node wants it, until `end`.
 pub(super) async fn run(adapter: &Adapter, shared: &Arc<Shared>, end: &CancellationToken) {
     let mut wanted = shared.advertising.subscribe();
-    let mut warned = false;
+    let (mut warned, mut refusals) = (false, 0);
     loop {
         let advertising = wanted.borrow_and_update().clone();
         // Dropping a handle ends its advertisement.
@@ -33,9 +35,15 @@ pub(super) async fn run(adapter: &Adapter, shared: &Arc<Shared>, end: &Cancellat
                 up = start(adapter, advertising, &mut handles) => up,
                 () = end.cancelled() => return,
             };
-            again = up.is_err();
             if let Err(error) = up {
-                tracing::warn!(error, started = handles.len(), "advertising");
+                refusals += 1;
+                again = handles.is_empty() || refusals < PATIENCE;
+                tracing::debug!(error, started = handles.len(), "BlueZ refuses to advertise");
+                if refusals == PATIENCE {
+                    tracing::warn!(error, started = handles.len(), "BlueZ refuses to advertise");
+                }
+            } else {
+                refusals = 0;
             }
         }
         tokio::select! {
@@ -52,14 +60,15 @@ async fn start(
     advertising: &Advertising,
     handles: &mut Vec<AdvertisementHandle>,
 ) -> Result<(), String> {
-    let places = adapter.supported_advertising_instances().await;
-    let places = places.map_err(|e| e.to_string())?;
+    let free = adapter.supported_advertising_instances().await;
+    let taken = adapter.active_advertising_instances().await;
+    // Those taken may be our own last ones, which are about to be free.
+    let places = free.map_err(|e| e.to_string())?;
+    let places = places.saturating_add(taken.map_err(|e| e.to_string())?);
     let advertisements = ad::advertisements(advertising);
-    for (number, advertisement) in advertisements.into_iter().enumerate() {
+    for advertisement in advertisements.into_iter().take(usize::from(places)) {
         match timeout(ANSWER, adapter.advertise(advertisement)).await {
             Ok(Ok(handle)) => handles.push(handle),
-            // One is better than none: the rest is for phones that look for the list only.
-            Ok(Err(_)) if number > 0 && usize::from(places) == 0 => break,
             Ok(Err(error)) => return Err(error.to_string()),
             Err(_) => return Err(String::from("BlueZ does not answer")),
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use btleplug::platform::PeripheralId;
 use bytes::Bytes;
 use sovereign_protocol::{id::LinkId, link_kind::Role};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::heard::Heard;
@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) advertising: watch::Sender<Option<Advertising>>,
     dials: mpsc::Sender<RadioAddress>,
     state: Mutex<State>,
+    /// A link has ended.
+    gone: Notify,
 }
 
 struct State {
@@ -88,6 +90,7 @@ impl Shared {
                 readers: BTreeSet::new(),
                 epoch: 0,
             }),
+            gone: Notify::new(),
         };
         (Arc::new(shared), dialled)
     }
@@ -201,6 +204,7 @@ impl Shared {
     pub(super) fn closed(&self, link: LinkId, why: String) {
         if self.state().links.remove(&link).is_some() {
             self.inbox.push(RadioEvent::Down { link, why });
+            self.gone.notify_one();
         }
     }
 
@@ -211,8 +215,23 @@ impl Shared {
         }
     }
 
-    pub(super) fn links(&self) -> usize {
-        self.state().links.len()
+    /// Waits until no link is left.
+    pub(super) async fn all_closed(&self) {
+        while !self.state().links.is_empty() {
+            self.gone.notified().await;
+        }
+    }
+
+    /// Takes down what is left, whose tasks wait for a service that does not answer.
+    pub(super) fn forget_links(&self) {
+        let left: Vec<_> = self.state().links.keys().copied().collect();
+        for link in left {
+            self.closed(link, String::from("Bluetooth went away"));
+        }
+    }
+
+    pub(super) fn is_open(&self, link: LinkId) -> bool {
+        self.state().links.contains_key(&link)
     }
 
     /// Whether another link than this one runs over the same connection.

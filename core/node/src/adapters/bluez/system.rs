@@ -24,16 +24,17 @@ pub(super) async fn adapter(session: &Session, config: &Config) -> Result<Adapte
     let adapter = session.adapter(&name).map_err(|e| state_of(&e))?;
     match adapter.is_powered().await {
         Ok(true) => Ok(adapter),
-        Ok(false) => Err(RadioState::Off(switched_off())),
+        Ok(false) => Err(off()),
         Err(error) => Err(state_of(&error)),
     }
 }
 
-fn switched_off() -> String {
-    String::from(
+/// Switched off, by its owner or by a switch for all radios.
+pub(super) fn off() -> RadioState {
+    RadioState::Off(String::from(
         "Bluetooth is switched off: switch it on in the system's settings, or run `rfkill unblock bluetooth` \
          and `bluetoothctl power on`",
-    )
+    ))
 }
 
 fn absent(wanted: Option<&str>) -> RadioState {
@@ -47,7 +48,7 @@ fn absent(wanted: Option<&str>) -> RadioState {
 pub(super) fn state_of(error: &Error) -> RadioState {
     match &error.kind {
         ErrorKind::NotFound | ErrorKind::DoesNotExist => absent(None),
-        ErrorKind::NotReady => RadioState::Off(switched_off()),
+        ErrorKind::NotReady => off(),
         ErrorKind::NotAuthorized | ErrorKind::NotPermitted => forbidden(error),
         ErrorKind::Internal(InternalErrorKind::DBus(name)) => {
             match name.strip_prefix("org.freedesktop.DBus.Error.") {

@@ -10,7 +10,7 @@ use btleplug::platform::Manager;
 use futures::StreamExt as _;
 use futures::stream::SelectAll;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::dial::Controller;
@@ -194,18 +194,18 @@ async fn gone(adapter: &Adapter) -> RadioState {
         Err(error) => return system::state_of(&error),
     };
     let mut events = pin!(events);
+    let mut ask = interval(ASK);
     loop {
-        let ask = tokio::select! {
+        let ended = tokio::select! {
             event = events.next() => match event {
-                Some(AdapterEvent::PropertyChanged(AdapterProperty::Powered(false))) | None => true,
-                Some(_) => false,
+                Some(AdapterEvent::PropertyChanged(AdapterProperty::Powered(false))) => false,
+                Some(_) => continue,
+                None => true,
             },
-            () = sleep(ASK) => true,
+            _ = ask.tick() => false,
         };
-        if !ask {
-            continue;
-        }
         match timeout(ANSWER, adapter.is_powered()).await {
+            Ok(Ok(true)) if ended => return silent(),
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => return system::off(),
             Ok(Err(error)) => return system::state_of(&error),
