@@ -172,7 +172,7 @@ fn settle(engine: &mut Engine, now: sovereign_protocol::time::Now, rng: &mut Cha
         match effect {
             Effect::Persist { token, .. } => {
                 let outcome = PersistOutcome::Durable;
-                engine.handle(Event::Persisted { token, outcome }, now, rng);
+                engine.handle(Event::Persisted(vec![(token, outcome)]), now, rng);
             }
             Effect::Load { link, content } => {
                 let body = None;

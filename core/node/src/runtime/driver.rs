@@ -268,10 +268,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 continue;
             };
             match *job {
-                Job::Commit(Write { token, .. }) => self.refused.push_back(Done::Persisted {
-                    token,
-                    outcome: PersistOutcome::Failed,
-                }),
+                Job::Commit(Write { token, .. }) => self
+                    .refused
+                    .push_back(Done::Persisted(vec![(token, PersistOutcome::Failed)])),
                 Job::Ask(Question::Load { link, content }) => {
                     self.refused.push_back(Done::Loaded {
                         link,
@@ -288,9 +287,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
 
     fn done(&mut self, done: Done) {
         match done {
-            Done::Persisted { token, outcome } => {
-                self.handle(Input::Persisted { token, outcome });
-                self.durable(token, outcome);
+            Done::Persisted(outcomes) => {
+                self.handle(Input::Persisted(outcomes.clone()));
+                for (token, outcome) in outcomes {
+                    self.durable(token, outcome);
+                }
             }
             Done::Loaded {
                 link,

@@ -255,7 +255,7 @@ impl Engine {
     }
 
     /// The content id behind a short id of a link: of a bundle held, seen, or on its way to the disk.
-    fn resolve(&mut self, id: LinkId, short: ShortId) -> Option<ContentId> {
+    pub(super) fn resolve(&mut self, id: LinkId, short: ShortId) -> Option<ContentId> {
         let link = self.links.get_mut(&id)?;
         let key = link.key()?;
         let shelf = &self.shelf;

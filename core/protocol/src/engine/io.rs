@@ -77,13 +77,9 @@ pub enum Input {
         /// Its bytes, unless it is gone.
         body: Option<Bytes>,
     },
-    /// Answer to [`Effect::Persist`].
-    Persisted {
-        /// Which batch.
-        token: Token,
-        /// Whether it is durable.
-        outcome: PersistOutcome,
-    },
+    /// Answers to [`Effect::Persist`]: those of one flush together, so that what they cause is sent
+    /// together.
+    Persisted(Vec<(Token, PersistOutcome)>),
     /// A gossip message to be judged.
     Gossip {
         /// For [`Effect::Judge`].

@@ -76,6 +76,8 @@ pub(super) struct Link {
     pub(super) backlog_due: bool,
     /// Until then: what it was told of.
     pub(super) acknowledged: BTreeSet<ContentId>,
+    /// To be told now.
+    pub(super) acknowledge: Vec<ShortId>,
     pub(super) rtt_ms: Option<u32>,
     pub(super) heard: Duration,
 }
@@ -189,6 +191,7 @@ impl Engine {
             synced: false,
             backlog_due: true,
             acknowledged: BTreeSet::new(),
+            acknowledge: Vec::new(),
             rtt_ms: None,
             heard: now.boot,
         };
@@ -457,7 +460,7 @@ impl Engine {
             }
         }
         for content in handed {
-            if let Some((channel, message)) = self.own.get(&content).copied() {
+            if let Some((channel, message)) = self.own.get(&content) {
                 self.raise_state(channel, message, OwnState::Sent);
             }
         }

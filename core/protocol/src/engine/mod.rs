@@ -8,6 +8,7 @@ mod gossip;
 mod io;
 mod link;
 mod owed;
+mod own;
 mod peers;
 mod persisted;
 mod receipts;
@@ -102,7 +103,7 @@ pub struct Engine {
     channels: BTreeMap<ChannelId, Channel>,
     shelf: Shelf,
     /// Own messages that are not delivered yet, by the bundle that carries them.
-    own: BTreeMap<ContentId, (ChannelId, MessageId)>,
+    own: own::Own,
     states: BTreeMap<MessageId, OwnState>,
     links: BTreeMap<LinkId, link::Link>,
     scheduler: Scheduler,
@@ -169,7 +170,11 @@ impl Engine {
                 content,
                 body,
             } => self.loaded(link, content, body),
-            Input::Persisted { token, outcome } => self.persisted(token, outcome, now, rng),
+            Input::Persisted(outcomes) => {
+                for (token, outcome) in outcomes {
+                    self.persisted(token, outcome, now, rng);
+                }
+            }
             Input::Gossip { token, data } => self.gossiped(token, &data, now),
             Input::Announced {
                 transport,
@@ -187,6 +192,7 @@ impl Engine {
     fn settle_links(&mut self, now: Now, rng: &mut impl CryptoRng) {
         self.punish(now, rng);
         self.pump_membership(rng);
+        self.pump_acknowledgements();
         self.pump_exchange(now);
         self.pump_links(now);
     }

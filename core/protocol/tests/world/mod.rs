@@ -366,7 +366,7 @@ impl World {
             PersistOutcome::Durable
         };
         self.promise(node, token, outcome);
-        self.tell(node, Input::Persisted { token, outcome });
+        self.tell(node, Input::Persisted(vec![(token, outcome)]));
     }
 
     fn promise(&mut self, node: usize, token: Token, outcome: PersistOutcome) {
