@@ -58,7 +58,11 @@ impl Report {
             put(&mut out, COMPLETE_NAME, &[name.as_bytes()]);
         }
         if let Some(data) = &self.apple {
-            put(&mut out, MANUFACTURER, &[&advert::APPLE.to_le_bytes(), data]);
+            put(
+                &mut out,
+                MANUFACTURER,
+                &[&advert::APPLE.to_le_bytes(), data],
+            );
         }
         let ours = advert::from_raw(Pdu::Extended, &out, &[]) != Ok(None);
         ours.then(|| out.freeze())
@@ -188,7 +192,7 @@ mod tests {
             hello: Bytes::new(),
             interval: Duration::from_millis(1),
             connectable,
-            epoch: 1,
+            address: [1; 6],
         }
     }
 
@@ -240,7 +244,13 @@ mod tests {
         let heard = report.structures().expect("ours");
         let sighting = advert::from_raw(Pdu::Extended, &heard, &[]).expect("sound");
         let capabilities = Capabilities::FULL;
-        assert_eq!(sighting, Some(Sighting::Full { id: ID, capabilities }));
+        assert_eq!(
+            sighting,
+            Some(Sighting::Full {
+                id: ID,
+                capabilities
+            })
+        );
         let iphone = Report {
             listed: true,
             name: Some(advert::local_name(&ID)),

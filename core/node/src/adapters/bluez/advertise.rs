@@ -30,7 +30,7 @@ pub(super) async fn run(adapter: &Adapter, shared: &Arc<Shared>, end: &Cancellat
         let mut handles = Vec::new();
         let mut again = false;
         if let Some(advertising) = &advertising {
-            enter(adapter, shared, advertising.epoch, &mut warned).await;
+            enter(adapter, shared, advertising.address, &mut warned).await;
             let up = tokio::select! {
                 up = start(adapter, advertising, &mut handles) => up,
                 () = end.cancelled() => return,
@@ -78,8 +78,8 @@ async fn start(
 
 /// A new epoch: who only looked at the hello of the last one must not see the new one over the same
 /// connection (docs/protocol.md §11.3).
-async fn enter(adapter: &Adapter, shared: &Shared, epoch: u64, warned: &mut bool) {
-    for reader in shared.enter(epoch) {
+async fn enter(adapter: &Adapter, shared: &Shared, address: [u8; 6], warned: &mut bool) {
+    for reader in shared.enter(address) {
         if let Ok(device) = adapter.device(Address(reader)) {
             drop(timeout(ANSWER, device.disconnect()).await);
         }

@@ -5,9 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use btleplug::api::{
-    Central as _, Characteristic, Peripheral as _, ValueNotification, WriteType,
-};
+use btleplug::api::{Central as _, Characteristic, Peripheral as _, ValueNotification, WriteType};
 use btleplug::platform::{Adapter, Peripheral};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
@@ -38,6 +36,8 @@ const ATT_HEADER: u16 = 3;
 pub(super) struct Controller {
     pub(super) adapter: bluer::Adapter,
     pub(super) central: Adapter,
+    /// Whether L2CAP is wanted.
+    pub(super) l2cap: bool,
 }
 
 /// Dials what the node wants dialled, until `end`. Each is answered.
@@ -60,13 +60,17 @@ pub(super) async fn run(
         shared.dialled(address);
         if let Err(why) = result {
             hang_up(controller, shared, address).await;
-            shared.inbox.push(RadioEvent::ConnectFailed { address, why });
+            shared
+                .inbox
+                .push(RadioEvent::ConnectFailed { address, why });
         }
     }
     while let Ok(address) = dials.try_recv() {
         shared.dialled(address);
         let why = String::from("Bluetooth went away");
-        shared.inbox.push(RadioEvent::ConnectFailed { address, why });
+        shared
+            .inbox
+            .push(RadioEvent::ConnectFailed { address, why });
     }
 }
 
@@ -107,7 +111,12 @@ async fn dial(
     let id = shared.device(address).ok_or("it was heard too long ago")?;
     let peripheral = within(ANSWER, "looking it up", controller.central.peripheral(&id)).await?;
     within(CONNECT, "connecting", peripheral.connect()).await?;
-    within(DISCOVER, "finding the service", peripheral.discover_services()).await?;
+    within(
+        DISCOVER,
+        "finding the service",
+        peripheral.discover_services(),
+    )
+    .await?;
     let to_node = characteristic(&peripheral, TO_NODE.0)?;
     let from_node = characteristic(&peripheral, FROM_NODE.0)?;
     let hello = characteristic(&peripheral, HELLO.0)?;
@@ -122,8 +131,8 @@ async fn dial(
     // A hello may be refused, or of another version: the link's handshake decides, not this.
     let hello = within(ANSWER, "reading the hello", peripheral.read(&hello)).await;
     let psm = hello.ok().and_then(|value| Hello::decode(&value).ok()?.psm);
-    if let Some(psm) = psm {
-        match l2cap::dial(&controller.adapter, address, psm).await {
+    if let Some(psm) = psm.filter(|_| controller.l2cap) {
+        match l2cap::dial(&controller.adapter, &device, psm).await {
             Ok(channel) => {
                 let end = end(channel.max_frame(), Bearer::L2cap);
                 let opened = shared.open(end).ok_or("there are too many links")?;
@@ -143,7 +152,9 @@ async fn dial(
         from_node: from_node.uuid,
         notifications: Mutex::new(notifications),
     };
-    let opened = shared.open(end(room, Bearer::Gatt)).ok_or("there are too many links")?;
+    let opened = shared
+        .open(end(room, Bearer::Gatt))
+        .ok_or("there are too many links")?;
     tokio::spawn(link::run(Arc::clone(shared), opened, carrier, device));
     Ok(())
 }
@@ -168,7 +179,9 @@ struct Gatt {
 impl Carrier for Gatt {
     async fn send(&self, frame: &[u8]) -> Result<(), String> {
         // BlueZ answers when it has taken the frame over, also to a write without response.
-        let write = self.peripheral.write(&self.to_node, frame, WriteType::WithoutResponse);
+        let write = self
+            .peripheral
+            .write(&self.to_node, frame, WriteType::WithoutResponse);
         within(DISCOVER, "writing", write).await
     }
 

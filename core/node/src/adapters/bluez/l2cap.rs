@@ -5,19 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bluer::l2cap::{SeqPacket, SeqPacketListener, Socket, SocketAddr};
-use bluer::{Adapter, AddressType};
+use bluer::{Adapter, Device};
 use bytes::Bytes;
 use sovereign_protocol::link_kind::Role;
-use sovereign_protocol::radio::advert::Hello;
 use sovereign_protocol::radio::echo::{Answerer, ECHO_LEN, Echo, Progress};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::link::{self, Carrier};
-use super::shared::{End, Shared, address_of, bytes_of, is_random};
+use super::shared::{End, Shared, address_of};
 use super::{MAX_FRAME, MIN_FRAME};
-use crate::ports::radio::{Bearer, RadioAddress};
+use crate::ports::radio::Bearer;
 
 /// Longest wait for a channel.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -78,24 +77,16 @@ impl Drop for Channel {
 }
 
 /// Opens a channel over the connection there is, and tests it.
-pub(super) async fn dial(
-    adapter: &Adapter,
-    address: RadioAddress,
-    psm: u16,
-) -> Result<Channel, String> {
+pub(super) async fn dial(adapter: &Adapter, device: &Device, psm: u16) -> Result<Channel, String> {
     let say = |error: &dyn ToString| error.to_string();
     let own = adapter.address().await.map_err(|e| say(&e))?;
     let own_type = adapter.address_type().await.map_err(|e| say(&e))?;
-    let kind = if is_random(address) {
-        AddressType::LeRandom
-    } else {
-        AddressType::LePublic
-    };
+    let kind = device.address_type().await.map_err(|e| say(&e))?;
     let socket = Socket::new_seq_packet().map_err(|e| say(&e))?;
     socket
         .bind(SocketAddr::new(own, own_type, 0))
         .map_err(|e| say(&e))?;
-    let other = SocketAddr::new(bluer::Address(bytes_of(address)), kind, psm);
+    let other = SocketAddr::new(device.address(), kind, psm);
     let open = async {
         let socket = socket.connect(other).await.map_err(|e| say(&e))?;
         // It may say so before it is connected; only then is there an MTU.
@@ -126,7 +117,9 @@ async fn test(channel: &Channel) -> Result<(), String> {
                 Progress::Passed => return Ok(()),
                 Progress::UnderWay => {}
             },
-            Err(_) => echo.on_timeout(start.elapsed()).map_err(|e| e.to_string())?,
+            Err(_) => echo
+                .on_timeout(start.elapsed())
+                .map_err(|e| e.to_string())?,
         }
     }
 }
@@ -134,12 +127,14 @@ async fn test(channel: &Channel) -> Result<(), String> {
 /// The echo test, by who was connected to.
 async fn answer(channel: &Channel) -> Result<(), String> {
     let start = Instant::now();
-    let mut answerer = Answerer::new(start.elapsed());
+    let mut answerer = Answerer::new(channel.max_frame, start.elapsed());
     while answerer.progress() != Progress::Passed {
         let left = answerer.timeout().saturating_sub(start.elapsed());
         match timeout(left, channel.receive()).await {
             Ok(frame) => answerer.on_frame(&frame?).map_err(|e| e.to_string())?,
-            Err(_) => answerer.on_timeout(start.elapsed()).map_err(|e| e.to_string())?,
+            Err(_) => answerer
+                .on_timeout(start.elapsed())
+                .map_err(|e| e.to_string())?,
         }
         while let Some(frame) = answerer.poll_transmit() {
             channel.send(&frame).await?;
@@ -148,47 +143,31 @@ async fn answer(channel: &Channel) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes channels where our hello says that we do, until `end`.
+/// Takes channels, and says where, until `end`.
 pub(super) async fn listen(adapter: &Adapter, shared: &Arc<Shared>, end: &CancellationToken) {
-    let mut wanted = shared.advertising.subscribe();
     loop {
-        let psm = wanted
-            .borrow_and_update()
-            .as_ref()
-            .and_then(|advertising| Hello::decode(&advertising.hello).ok()?.psm);
-        let take = async {
-            if let Some(psm) = psm {
-                accept(adapter, shared, psm).await
-            } else {
-                std::future::pending().await
-            }
+        let why = tokio::select! {
+            why = accept(adapter, shared) => why,
+            () = end.cancelled() => String::new(),
         };
-        let other_psm = async {
-            let changed = wanted.wait_for(|advertising| {
-                let hello = advertising.as_ref().map(|a| Hello::decode(&a.hello));
-                hello.and_then(|hello| hello.ok()?.psm) != psm
-            });
-            // An error means that the radio is gone, which `end` says, too.
-            drop(changed.await);
-        };
+        shared.listens(None);
+        if !why.is_empty() {
+            tracing::warn!(why, "no L2CAP channels are taken");
+        }
         tokio::select! {
-            why = take => {
-                tracing::warn!(why, "no L2CAP channels are taken");
-                tokio::select! {
-                    () = sleep(REFUSED) => {}
-                    () = end.cancelled() => return,
-                }
-            }
-            () = other_psm => {}
+            () = sleep(REFUSED) => {}
             () = end.cancelled() => return,
         }
     }
 }
 
 /// Takes channels until it fails.
-async fn accept(adapter: &Adapter, shared: &Arc<Shared>, psm: u16) -> String {
-    let listener = match listener(adapter, psm).await {
-        Ok(listener) => listener,
+async fn accept(adapter: &Adapter, shared: &Arc<Shared>) -> String {
+    let listener = match listener(adapter).await {
+        Ok((listener, psm)) => {
+            shared.listens(Some(psm));
+            listener
+        }
         Err(why) => return why,
     };
     let tests = Arc::new(Semaphore::new(TESTS));
@@ -197,7 +176,8 @@ async fn accept(adapter: &Adapter, shared: &Arc<Shared>, psm: u16) -> String {
             Ok(accepted) => accepted,
             Err(error) => return error.to_string(),
         };
-        let Ok(permit) = Arc::clone(&tests).try_acquire_owned() else {
+        let permit = Arc::clone(&tests).try_acquire_owned();
+        let Some(permit) = permit.ok().filter(|_| shared.is_connectable()) else {
             continue;
         };
         let (shared, adapter) = (Arc::clone(shared), adapter.clone());
@@ -209,13 +189,16 @@ async fn accept(adapter: &Adapter, shared: &Arc<Shared>, psm: u16) -> String {
     }
 }
 
-async fn listener(adapter: &Adapter, psm: u16) -> Result<SeqPacketListener, String> {
+/// A listener, and the PSM that the kernel has given it.
+async fn listener(adapter: &Adapter) -> Result<(SeqPacketListener, u16), String> {
     let own = adapter.address().await.map_err(|e| e.to_string())?;
     let own_type = adapter.address_type().await.map_err(|e| e.to_string())?;
     let socket = Socket::new_seq_packet().map_err(|e| e.to_string())?;
-    let here = SocketAddr::new(own, own_type, psm);
-    socket.bind(here).map_err(|e| format!("PSM {psm:#x}: {e}"))?;
-    socket.listen(BACKLOG).map_err(|e| e.to_string())
+    let here = SocketAddr::new(own, own_type, 0);
+    socket.bind(here).map_err(|e| e.to_string())?;
+    let psm = socket.local_addr().map_err(|e| e.to_string())?.psm;
+    let listener = socket.listen(BACKLOG).map_err(|e| e.to_string())?;
+    Ok((listener, psm))
 }
 
 async fn serve(
@@ -230,7 +213,7 @@ async fn serve(
     drop(permit);
     let device = adapter.device(from.addr).map_err(|e| e.to_string())?;
     let end = End {
-        address: address_of(from.addr.0, from.addr_type == AddressType::LeRandom),
+        address: address_of(from.addr.0),
         max_frame: u16::try_from(channel.max_frame).unwrap_or(u16::MAX),
         role: Role::Listener,
         bearer: Bearer::L2cap,

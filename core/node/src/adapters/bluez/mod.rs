@@ -31,10 +31,21 @@ const MAX_FRAME: usize = 495;
 const MIN_FRAME: usize = 20;
 
 /// The settings of [`BluezRadio`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The controller, such as `hci1`; `None` takes `hci0` or else the first.
     pub adapter: Option<String>,
+    /// Whether L2CAP channels are taken and opened; GATT carries every link otherwise.
+    pub l2cap: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            adapter: None,
+            l2cap: true,
+        }
+    }
 }
 
 /// Linux's own Bluetooth as a radio. It works whether or not [`Radio::next`] is called. Dropping it closes its

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use btleplug::api::{AddressType, Central as _, CentralEvent, Peripheral as _, ScanFilter};
+use btleplug::api::{Central as _, CentralEvent, Peripheral as _, ScanFilter};
 use btleplug::platform::{Adapter, PeripheralId};
 use futures::StreamExt as _;
 use sovereign_protocol::radio::advert;
@@ -67,7 +67,10 @@ fn turn(duty: ScanDuty) -> (Duration, Duration) {
         return (MAX_WINDOW, Duration::ZERO);
     }
     let longer = MIN_WINDOW.div_duration_f64(window).max(1.0);
-    (window.mul_f64(longer).min(MAX_WINDOW), pause.mul_f64(longer))
+    (
+        window.mul_f64(longer).min(MAX_WINDOW),
+        pause.mul_f64(longer),
+    )
 }
 
 /// One window, at the end of which the scan goes on; errors are BlueZ's.
@@ -123,8 +126,7 @@ async fn report(
     let Some(heard) = report.structures() else {
         return Ok(());
     };
-    let random = properties.address_type == Some(AddressType::Random);
-    let address = address_of(properties.address.into(), random);
+    let address = address_of(properties.address.into());
     let new = shared.hear(address, id, heard.clone());
     if new || again {
         shared.inbox.offer(RadioEvent::Sighted {

@@ -15,7 +15,7 @@ use bluer::gatt::local::{
     CharacteristicRead, CharacteristicWrite, CharacteristicWriteMethod, ReqError, Service,
     characteristic_control,
 };
-use bluer::{Adapter, Address, AddressType};
+use bluer::{Adapter, Address};
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
 use sovereign_protocol::id::LinkId;
@@ -114,23 +114,23 @@ impl Server {
                 () = end.cancelled() => return,
                 Some(event) = self.subscriptions.next() => {
                     if let CharacteristicControlEvent::Notify(subscriber) = event {
-                        self.subscribed(subscriber).await;
+                        self.subscribed(subscriber);
                     }
                 }
-                Some(write) = self.writes.recv() => self.written(write).await,
+                Some(write) = self.writes.recv() => self.written(write),
             }
         }
     }
 
     /// BlueZ tells of the first of those who are subscribed at a time. What was before is over.
-    async fn subscribed(&mut self, subscriber: CharacteristicWriter) {
+    fn subscribed(&mut self, subscriber: CharacteristicWriter) {
         let who = subscriber.device_address();
         if let Some((_, _, old)) = self.slot.current.take() {
             old.cancel();
         }
         self.slot.subscriber = Some(Arc::new(subscriber));
         let early = self.slot.early.take();
-        if !self.open(who).await {
+        if !self.open(who) {
             return;
         }
         if let Some((_, frames)) = early.filter(|(from, _)| *from == who) {
@@ -140,7 +140,7 @@ impl Server {
         }
     }
 
-    async fn written(&mut self, write: Write) {
+    fn written(&mut self, write: Write) {
         let Write { from, frame } = write;
         if let Some((_, link, close)) = &self.slot.current
             && (close.is_cancelled() || !self.shared.is_open(*link))
@@ -151,7 +151,7 @@ impl Server {
             Some((who, _, _)) if *who == from => self.came(frame),
             Some(_) => self.send_away(from),
             None if self.is_subscribed() => {
-                if self.open(from).await {
+                if self.open(from) {
                     self.came(frame);
                 }
             }
@@ -180,17 +180,16 @@ impl Server {
     }
 
     /// Makes a link of the subscription; tells whether there is one.
-    async fn open(&mut self, who: Address) -> bool {
+    fn open(&mut self, who: Address) -> bool {
         let Some(subscriber) = self.slot.subscriber.clone() else {
             return false;
         };
         let Ok(device) = self.adapter.device(who) else {
             return false;
         };
-        let random = matches!(device.address_type().await, Ok(AddressType::LeRandom));
         let max_frame = subscriber.mtu().clamp(MIN_FRAME, MAX_FRAME);
         let end = End {
-            address: address_of(who.0, random),
+            address: address_of(who.0),
             max_frame: u16::try_from(max_frame).unwrap_or(u16::MAX),
             role: Role::Listener,
             bearer: Bearer::Gatt,
@@ -235,7 +234,11 @@ fn to_node(writes: mpsc::Sender<Write>, shared: Arc<Shared>) -> Characteristic {
                 if !refused {
                     written(value, request.device_address);
                 }
-                let result = if refused { Err(ReqError::NotSupported) } else { Ok(()) };
+                let result = if refused {
+                    Err(ReqError::NotSupported)
+                } else {
+                    Ok(())
+                };
                 std::future::ready(result).boxed()
             })),
             ..CharacteristicWrite::default()
@@ -251,12 +254,10 @@ fn hello(shared: Arc<Shared>) -> Characteristic {
             read: true,
             fun: Box::new(move |request| {
                 let hello = shared.hello(request.device_address.0);
-                let rest = hello
-                    .ok_or(ReqError::NotPermitted)
-                    .and_then(|hello| {
-                        let rest = hello.get(usize::from(request.offset)..);
-                        rest.map(<[u8]>::to_vec).ok_or(ReqError::InvalidOffset)
-                    });
+                let rest = hello.ok_or(ReqError::NotPermitted).and_then(|hello| {
+                    let rest = hello.get(usize::from(request.offset)..);
+                    rest.map(<[u8]>::to_vec).ok_or(ReqError::InvalidOffset)
+                });
                 std::future::ready(rest).boxed()
             }),
             ..CharacteristicRead::default()

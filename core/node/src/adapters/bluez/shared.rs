@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use btleplug::platform::PeripheralId;
 use bytes::Bytes;
-use sovereign_protocol::{id::LinkId, link_kind::Role};
+use sovereign_protocol::{id::LinkId, link_kind::Role, radio::advert::Hello};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -22,9 +22,6 @@ const MAX_LINKS: usize = 16;
 const MAX_DIALS: usize = 4;
 /// Readers of the hello that are kept in mind until the epoch ends.
 const MAX_READERS: usize = 64;
-
-/// The part of a [`RadioAddress`] that is the address itself; above it is whether it is random.
-const ADDRESS_BITS: u64 = 0xffff_ffff_ffff;
 
 pub(super) struct Shared {
     pub(super) inbox: Inbox,
@@ -44,7 +41,11 @@ struct State {
     heard: Heard<PeripheralId>,
     /// Who has read the hello of this epoch.
     readers: BTreeSet<[u8; 6]>,
+    /// Counts epochs, which begin with the address that the node wants to have.
     epoch: u64,
+    wanted_address: Option<[u8; 6]>,
+    /// Where L2CAP channels are taken.
+    psm: Option<u16>,
 }
 
 struct Entry {
@@ -89,6 +90,8 @@ impl Shared {
                 heard: Heard::new(),
                 readers: BTreeSet::new(),
                 epoch: 0,
+                wanted_address: None,
+                psm: None,
             }),
             gone: Notify::new(),
         };
@@ -259,7 +262,18 @@ impl Shared {
         self.state().heard.knows(id)
     }
 
-    /// The hello for this reader; `None` while there is none, and for who is connected since an
+    /// Where L2CAP channels are taken, if they are.
+    pub(super) fn listens(&self, psm: Option<u16>) {
+        self.state().psm = psm;
+    }
+
+    /// Whether others may connect.
+    pub(super) fn is_connectable(&self) -> bool {
+        let advertising = self.advertising.borrow();
+        advertising.as_ref().is_some_and(|a| a.connectable)
+    }
+
+    /// The hello for this reader, with our PSM; `None` while there is none, and for who is connected since an
     /// earlier epoch, whom it would tell which ids belong together (docs/protocol.md §11.3).
     pub(super) fn hello(&self, reader: [u8; 6]) -> Option<Bytes> {
         let mut state = self.state();
@@ -277,16 +291,25 @@ impl Shared {
         } else if !state.readers.contains(&reader) {
             return None;
         }
-        Some(hello.clone())
+        Some(match Hello::decode(hello) {
+            Ok(said) => Bytes::copy_from_slice(
+                &Hello {
+                    psm: state.psm,
+                    ..said
+                }
+                .encode(),
+            ),
+            Err(_) => hello.clone(),
+        })
     }
 
-    /// An epoch began: returns who has read the hello of the last one and has no link.
-    pub(super) fn enter(&self, epoch: u64) -> Vec<[u8; 6]> {
+    /// Something is advertised under this address. If that begins an epoch, returns who has read the hello of the last one and has no link.
+    pub(super) fn enter(&self, address: [u8; 6]) -> Vec<[u8; 6]> {
         let mut state = self.state();
-        if state.epoch == epoch {
+        if state.wanted_address.replace(address) == Some(address) {
             return Vec::new();
         }
-        state.epoch = epoch;
+        state.epoch += 1;
         let readers = std::mem::take(&mut state.readers);
         let mut left = readers.into_iter().collect::<Vec<_>>();
         left.retain(|reader| {
@@ -303,20 +326,15 @@ impl Shared {
 }
 
 /// An address as the port has it.
-pub(super) fn address_of(bytes: [u8; 6], random: bool) -> RadioAddress {
+pub(super) fn address_of(bytes: [u8; 6]) -> RadioAddress {
     let [a, b, c, d, e, f] = bytes;
-    RadioAddress(u64::from_be_bytes([0, u8::from(random), a, b, c, d, e, f]))
+    RadioAddress(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }
 
 /// The address itself, most significant byte first.
 pub(super) fn bytes_of(address: RadioAddress) -> [u8; 6] {
-    let [_, _, bytes @ ..] = (address.0 & ADDRESS_BITS).to_be_bytes();
+    let [_, _, bytes @ ..] = address.0.to_be_bytes();
     bytes
-}
-
-/// Whether it is a random one.
-pub(super) fn is_random(address: RadioAddress) -> bool {
-    address.0 & !ADDRESS_BITS != 0
 }
 
 fn check(advertising: Option<&Advertising>) -> Result<(), RadioError> {
@@ -335,7 +353,7 @@ mod tests {
     use super::*;
 
     const HERE: End = End {
-        address: RadioAddress(0x1_0203_0405_0607),
+        address: RadioAddress(0x0203_0405_0607),
         max_frame: 20,
         role: Role::Dialer,
         bearer: Bearer::Gatt,
@@ -358,14 +376,14 @@ mod tests {
         }
     }
 
-    fn advertising(epoch: u64) -> Advertising {
+    fn advertising(n: u8) -> Advertising {
         Advertising {
             data: Bytes::from_static(&[2, 1, 6]),
             scan_response: Bytes::new(),
             hello: Bytes::from_static(b"hello"),
             interval: std::time::Duration::from_millis(250),
             connectable: true,
-            epoch,
+            address: [n; 6],
         }
     }
 
@@ -452,12 +470,16 @@ mod tests {
         let shared = on();
         assert_eq!(shared.hello([9; 6]), None, "nothing is advertised");
         shared.advertising.send_replace(Some(advertising(1)));
-        assert_eq!(shared.enter(1), Vec::<[u8; 6]>::new());
+        assert_eq!(shared.enter([1; 6]), Vec::<[u8; 6]>::new());
         let linked = bytes_of(HERE.address);
         shared.open(HERE).expect("opens");
         assert!(shared.hello(linked).is_some() && shared.hello([9; 6]).is_some());
-        assert_eq!(shared.enter(1), Vec::<[u8; 6]>::new());
-        assert_eq!(shared.enter(2), [[9; 6]], "who has no link is sent away");
+        assert_eq!(shared.enter([1; 6]), Vec::<[u8; 6]>::new());
+        assert_eq!(
+            shared.enter([2; 6]),
+            [[9; 6]],
+            "who has no link is sent away"
+        );
         assert_eq!(shared.hello(linked), None);
         assert!(shared.hello([9; 6]).is_some());
         for n in 0..200 {
@@ -467,10 +489,31 @@ mod tests {
     }
 
     #[test]
-    fn addresses_keep_their_type() {
-        let address = address_of([1, 2, 3, 4, 5, 6], true);
-        assert_eq!(address, RadioAddress(0x1_0102_0304_0506));
+    fn addresses_have_48_bits() {
+        let address = address_of([1, 2, 3, 4, 5, 6]);
+        assert_eq!(address, RadioAddress(0x0102_0304_0506));
         assert_eq!(bytes_of(address), [1, 2, 3, 4, 5, 6]);
-        assert!(is_random(address) && !is_random(address_of([255; 6], false)));
+    }
+
+    #[test]
+    fn the_psm_is_put_into_hellos_that_have_room_for_it() {
+        let shared = on();
+        shared.listens(Some(0x80));
+        shared.advertising.send_replace(Some(advertising(1)));
+        let other = shared.hello([9; 6]).expect("advertised");
+        assert_eq!(other[..], *b"hello", "of a version that we do not know");
+        let said = Hello {
+            id: sovereign_protocol::id::DiscoveryId([1; 8]),
+            capabilities: Default::default(),
+            psm: None,
+        };
+        let hello = Bytes::copy_from_slice(&said.encode());
+        shared.advertising.send_replace(Some(Advertising {
+            hello,
+            ..advertising(1)
+        }));
+        let hello = shared.hello([9; 6]).expect("advertised");
+        let psm = Some(0x80);
+        assert_eq!(Hello::decode(&hello), Ok(Hello { psm, ..said }));
     }
 }

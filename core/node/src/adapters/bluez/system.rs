@@ -39,7 +39,9 @@ pub(super) fn off() -> RadioState {
 
 fn absent(wanted: Option<&str>) -> RadioState {
     RadioState::Absent(match wanted {
-        Some(name) => format!("there is no Bluetooth adapter {name}: `bluetoothctl list` shows those there are"),
+        Some(name) => format!(
+            "there is no Bluetooth adapter {name}: `bluetoothctl list` shows those there are"
+        ),
         None => String::from("there is no Bluetooth adapter: plug one in"),
     })
 }

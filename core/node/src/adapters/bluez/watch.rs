@@ -86,7 +86,12 @@ impl System {
                 said.map_err(RadioState::Off)?
             }
         };
-        Ok(Controller { adapter, central })
+        let l2cap = self.config.l2cap;
+        Ok(Controller {
+            adapter,
+            central,
+            l2cap,
+        })
     }
 
     /// The same controller as btleplug has it.
@@ -129,21 +134,27 @@ async fn connect() -> Result<Manager, String> {
 }
 
 /// An item for each adapter that is added or switched on.
-async fn changes(session: &Session) -> bluer::Result<SelectAll<futures::stream::BoxStream<'static, ()>>> {
+async fn changes(
+    session: &Session,
+) -> bluer::Result<SelectAll<futures::stream::BoxStream<'static, ()>>> {
     let mut all = SelectAll::new();
     let added = session.events().await?;
     all.push(
         added
-            .filter_map(|event| std::future::ready(matches!(event, SessionEvent::AdapterAdded(_)).then_some(())))
+            .filter_map(|event| {
+                std::future::ready(matches!(event, SessionEvent::AdapterAdded(_)).then_some(()))
+            })
             .boxed(),
     );
     for name in session.adapter_names().await? {
         let events = session.adapter(&name)?.events().await?;
-        let on = AdapterProperty::Powered(true);
         all.push(
             events
                 .filter_map(move |event| {
-                    let is_on = matches!(&event, AdapterEvent::PropertyChanged(p) if *p == on);
+                    let is_on = matches!(
+                        event,
+                        AdapterEvent::PropertyChanged(AdapterProperty::Powered(true))
+                    );
                     std::future::ready(is_on.then_some(()))
                 })
                 .boxed(),
@@ -171,7 +182,11 @@ async fn work(
             scan::run(&controller.central, shared, &end),
             advertise::run(adapter, shared, &end),
             dial::run(controller, shared, dials, &end),
-            l2cap::listen(adapter, shared, &end),
+            async {
+                if controller.l2cap {
+                    l2cap::listen(adapter, shared, &end).await;
+                }
+            },
             server.run(&end),
         )
     });
