@@ -80,6 +80,7 @@ fn channel(keys: &mut ChannelKeys, clock: Duration) {
 
 pub(crate) fn config() -> EngineConfig {
     EngineConfig {
+        near: sovereign_protocol::policy::near::Config::default(),
         limits: Limits {
             total_bytes: 1 << 20,
             max_bundles: 256,

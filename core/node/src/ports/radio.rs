@@ -167,6 +167,20 @@ pub enum RadioError {
     Unavailable,
 }
 
+/// The radio of platforms for which there is none.
+#[derive(Debug)]
+pub enum NoRadio {}
+
+impl Radio for NoRadio {
+    fn submit(&mut self, _: RadioCommand) -> Result<(), RadioError> {
+        match *self {}
+    }
+
+    async fn next(&mut self) -> RadioEvent {
+        match *self {}
+    }
+}
+
 /// The radio port. `submit` never blocks.
 pub trait Radio: Send + 'static {
     /// Hands a command down.

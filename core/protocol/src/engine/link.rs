@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use rand_core::CryptoRng;
 
+use super::near::NearDue;
 use super::{Effect, Engine, OwnState, Tell, owed::Owed};
 use crate::{
     id::{ChannelId, ContentId, LinkId, TransportId},
@@ -156,7 +157,9 @@ impl Engine {
                 return;
             }
         };
-        self.dial_up(&ends, now, rng);
+        if ends.medium != Medium::Ble {
+            self.dial_up(&ends, now, rng);
+        }
         let mut nonce = [0; 16];
         rng.fill_bytes(&mut nonce);
         let slow = ends.medium.is_slow();
@@ -241,7 +244,11 @@ impl Engine {
         self.fetch.link_down(id);
         self.membership_due.remove(&id);
         self.counters.count("link_closed");
-        self.dial_down(&link, refused, now, rng);
+        if link.ends.medium == Medium::Ble {
+            self.near_due.push_back(NearDue::Down(id, refused));
+        } else {
+            self.dial_down(&link, refused, now, rng);
+        }
         if link.ready.is_none() {
             return;
         }
@@ -332,6 +339,13 @@ impl Engine {
             since: now.boot,
         });
         self.peer_ready(&ends);
+        self.near_due.push_back(NearDue::Proven(id));
+        if ends.medium == Medium::Ble {
+            // Which of two links to a peer stays is found out by a probe (`policy::near`).
+            self.scheduler.ready(id, session, now.boot);
+            self.open_exchange(id);
+            return;
+        }
         for outlived in self.outlived_by(id, now) {
             self.close(outlived, CloseReason::Duplicate, now, rng);
         }

@@ -18,6 +18,7 @@ use crate::{
         dial::DialPolicy,
         eager::{Eager, HaveBatcher},
         fetch::Fetch,
+        near::NearPolicy,
         strikes::Strikes,
     },
     shelf::{Recorded, Shelf, life::LifeClock},
@@ -159,6 +160,8 @@ impl Engine {
         }
         let mut engine = Self {
             dial: DialPolicy::new(config.dial, rng),
+            near: NearPolicy::new(config.near),
+            near_due: VecDeque::new(),
             config,
             identity,
             device,

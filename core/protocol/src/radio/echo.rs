@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::stream::{MAX_FRAME, MIN_FRAME};
 
-/// Bytes of the test: more than any channel's first credits let through unasked.
+/// Bytes of the test: several frames each way, so that a channel without flow control shows it (the amount
+/// is Berty's).
 pub const ECHO_LEN: usize = 1_024;
 /// All of them must be back by then: a tenth of a second of transfer at 20 kB/s, and fifty times that for a
 /// radio that is still busy connecting.

@@ -1,17 +1,17 @@
-//! The course of one stream, frame by frame: what it sends, when, and how it ends (docs/protocol.md §12.2 to §12.4).
+//! The course of one stream, frame by frame: what it sends, and when (docs/protocol.md §12.2, §12.3).
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use sovereign_protocol::radio::stream::{
     ACK_DELAY, ACK_EVERY, Ack, DEAD_AFTER, End, FIRST_PROBE, FIRST_SPREAD, FLUSH, Frame, GAP_DELAY,
-    GAP_EVERY, LAST_PROBE, LINGER, MAX_FLIGHT, MAX_UNSENT, OPEN_TIMEOUT, Reason, Stream, WINDOW,
+    GAP_EVERY, LAST_PROBE, MAX_FLIGHT, MAX_UNSENT, Reason, Stream, TAIL, WINDOW,
 };
 
-use crate::air::{Air, Link, ms};
+use crate::air::ms;
 
 pub(crate) const T: Duration = Duration::from_secs(100);
-const NS: Duration = Duration::from_nanos(1);
+pub(crate) const NS: Duration = Duration::from_nanos(1);
 const NONE: [u16; 0] = [];
 
 /// A stream with frames of 182 bytes that has heard of the other side.
@@ -35,7 +35,7 @@ pub(crate) fn ack(next: u16, received: u128) -> Frame {
     credit(next, WINDOW, received)
 }
 
-fn credit(next: u16, credit: u8, received: u128) -> Frame {
+pub(crate) fn credit(next: u16, credit: u8, received: u128) -> Frame {
     Frame::Ack {
         poll: false,
         ack: Ack {
@@ -50,7 +50,7 @@ pub(crate) fn give(stream: &mut Stream, frame: &Frame, now: Duration) {
     stream.on_frame(&frame.encode(), now).unwrap();
 }
 
-fn take(stream: &mut Stream, now: Duration) -> Option<Frame> {
+pub(crate) fn take(stream: &mut Stream, now: Duration) -> Option<Frame> {
     let frame = stream.poll_transmit(now)?;
     Some(Frame::decode(&frame).unwrap())
 }
@@ -270,6 +270,55 @@ fn with_few_frames_behind_it_time_decides() {
 }
 
 #[test]
+fn the_frame_that_empties_the_queue_asks_now_and_then() {
+    // When 8 others are under way, and none of the last 16 asked.
+    assert_eq!((TAIL, ACK_EVERY), (8, 16));
+    for (acknowledged, asking) in [(0, &[16, 33][..]), (8, &[16, 33]), (9, &[17, 34])] {
+        let mut stream = stream();
+        let mut asked = Vec::new();
+        for sent in 0..35 {
+            if sent == 16 {
+                give(&mut stream, &ack(acknowledged, 0), T);
+            }
+            assert_eq!(stream.write(&[7; 179], T), 179);
+            match take(&mut stream, T) {
+                Some(Frame::Data { number, poll, .. }) if poll => asked.push(number),
+                Some(Frame::Data { .. }) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(asked, asking, "{acknowledged}");
+    }
+    // With more to send there is no need to: what follows shows what was lost.
+    let mut stream = stream();
+    let mut asked = 0;
+    for _ in 0..40 {
+        stream.write(&[7; 400], T);
+        let frame = take(&mut stream, T);
+        asked += u32::from(matches!(frame, Some(Frame::Data { poll: true, .. })));
+    }
+    assert_eq!(asked, 0);
+}
+
+#[test]
+fn a_probe_waits_for_the_radio() {
+    let mut stream = stream();
+    send(&mut stream, 2, T);
+    give(&mut stream, &ack(1, 0), T + ms(80));
+    // A round trip of 80 ms, four times half of it, and 100 ms.
+    let probe = ms(340);
+    assert_eq!(stream.timeout(), Some(T + probe));
+    stream.on_timeout(T + probe);
+    let later = T + ms(3_000);
+    assert_eq!(stream.write(b"more", later), 4);
+    stream.on_timeout(later + FLUSH);
+    // No second one runs meanwhile, and the radio's being busy is no failure of the peer's.
+    assert_eq!(stream.timeout(), Some(T + ms(80) + DEAD_AFTER));
+    assert_eq!(numbers(&mut stream, later + FLUSH), [1, 2]);
+    assert_eq!(stream.timeout(), Some(later + FLUSH + probe * 2));
+}
+
+#[test]
 fn silence_is_probed_and_ends_the_link() {
     let mut stream = stream();
     send(&mut stream, 2, T);
@@ -344,8 +393,10 @@ fn who_may_not_send_asks() {
     assert!((55..=62).contains(&asked), "{asked}");
     give(&mut stream, &credit(120, 1, 0), end);
     assert_eq!(numbers(&mut stream, end), [120]);
-    // One that does not is.
+    // Nothing to say, nothing to ask.
     give(&mut stream, &credit(121, 0, 0), end);
+    assert_eq!(stream.timeout(), None);
+    // One that does not is.
     assert_eq!(stream.write(b"more", end), 4);
     stream.on_timeout(end + DEAD_AFTER - NS);
     assert_eq!(stream.end(), None);
@@ -371,122 +422,4 @@ fn a_reader_that_makes_room_says_so_at_half_a_window() {
     assert_eq!(stream.read(&mut buf[..1]), 1);
     assert_eq!(take(&mut stream, T), Some(credit(120, 60, 0)));
     assert_eq!((stream.readable(), stream.memory()), (120, 120));
-}
-
-#[test]
-fn both_sides_close_in_their_own_time() {
-    for seed in 0..20 {
-        let mut link = Link::new(Air {
-            loss: 100,
-            seed,
-            ..Air::default()
-        });
-        link.sides[0].text = link.noise(500);
-        link.sides[0].close = true;
-        let ended = |link: &Link| link.sides[1].stream.at_end();
-        assert!(link.run(Duration::from_secs(30), ended));
-        assert_eq!(link.sides[0].stream.room(), 0);
-        // The other direction goes on, and then ends too.
-        link.sides[1].text = link.noise(5_000);
-        assert!(link.run(Duration::from_secs(60), Link::delivered));
-        assert!(!link.sides[0].stream.at_end());
-        link.sides[1].close = true;
-        let over = |link: &Link| link.sides.iter().all(|side| side.stream.end().is_some());
-        assert!(link.run(Duration::from_secs(120), over));
-        for side in &link.sides {
-            assert_eq!(side.stream.end(), Some(End::Finished));
-            assert!(side.stream.at_end());
-        }
-    }
-}
-
-#[test]
-fn a_finished_stream_answers_for_a_while() {
-    let mut stream = stream();
-    stream.close(T);
-    let last = |number, payload| Frame::Data {
-        number,
-        last: true,
-        poll: true,
-        ack: None,
-        payload: Bytes::from_static(payload),
-    };
-    assert_eq!(take(&mut stream, T), Some(last(0, b"")));
-    give(&mut stream, &ack(1, 0), T);
-    give(&mut stream, &last(0, b"end"), T);
-    assert_eq!(take(&mut stream, T), Some(credit(1, 119, 0)));
-    assert_eq!(stream.timeout(), Some(T + LINGER));
-    // The peer missed that.
-    give(&mut stream, &last(0, b"end"), T + LINGER - NS);
-    assert_eq!(take(&mut stream, T + LINGER - NS), Some(credit(1, 119, 0)));
-    stream.on_timeout(T + LINGER);
-    assert_eq!(stream.end(), Some(End::Finished));
-    assert_eq!(take(&mut stream, T + LINGER), None);
-    let mut buf = [0; 4];
-    assert!(!stream.at_end());
-    assert_eq!((stream.read(&mut buf), &buf[..3]), (3, &b"end"[..]));
-    assert!(stream.at_end());
-}
-
-#[test]
-fn giving_up_is_said_once() {
-    let (mut from, mut to) = (stream(), stream());
-    give(&mut to, &data(0, b"before"), T);
-    give(&mut to, &data(2, b"lost"), T);
-    assert_eq!(to.write(b"never sent", T), 10);
-    assert_eq!(from.write(b"never sent", T), 10);
-    from.abandon(Reason::Busy);
-    from.abandon(Reason::Unspecified);
-    let frame = from.poll_transmit(T).unwrap();
-    assert_eq!(&frame[..], [0xC0, 3]);
-    assert_eq!(from.poll_transmit(T), None);
-    assert_eq!(from.end(), Some(End::Abandoned(Reason::Busy)));
-    to.on_frame(&frame, T).unwrap();
-    assert_eq!(to.end(), Some(End::Reset(Reason::Busy)));
-    assert_eq!(
-        (to.poll_transmit(T + DEAD_AFTER), to.timeout()),
-        (None, None)
-    );
-    // What had come in order can be read, the rest is gone, and nothing can be written.
-    assert_eq!((to.memory(), to.at_end()), (6, false));
-    assert_eq!(to.read(&mut [0; 9]), 6);
-    assert!(to.at_end());
-    for stream in [&mut from, &mut to] {
-        assert_eq!((stream.room(), stream.write(b"x", T)), (0, 0));
-        stream.close(T);
-        assert_eq!(stream.poll_transmit(T), None);
-    }
-}
-
-#[test]
-fn a_link_that_says_nothing_is_freed() {
-    // Hardening 7.
-    let mut stream = Stream::new(182, T);
-    assert_eq!(stream.timeout(), Some(T + OPEN_TIMEOUT));
-    assert!(stream.on_frame(b"", T).is_err());
-    assert_eq!(take(&mut stream, T + OPEN_TIMEOUT - NS), None);
-    let farewell = Frame::Reset {
-        reason: Reason::Timeout,
-    };
-    assert_eq!(take(&mut stream, T + OPEN_TIMEOUT), Some(farewell));
-    assert_eq!(stream.end(), Some(End::NeverOpened));
-}
-
-#[test]
-fn an_idle_link_costs_nothing() {
-    let mut link = Link::new(Air::default());
-    link.sides[0].text = link.noise(1_000);
-    link.sides[1].text = link.noise(1_000);
-    assert!(link.run(Duration::from_secs(9), Link::idle));
-    let frames = link.sides.each_ref().map(|side| side.frames);
-    let day = link.now + Duration::from_secs(86_400);
-    for side in &mut link.sides {
-        assert_eq!((side.stream.memory(), side.stream.timeout()), (0, None));
-        side.stream.on_timeout(day);
-        assert_eq!(
-            (side.stream.poll_transmit(day), side.stream.end()),
-            (None, None)
-        );
-    }
-    assert!(frames.iter().all(|frames| *frames <= 8), "{frames:?}");
 }

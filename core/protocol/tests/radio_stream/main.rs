@@ -7,6 +7,7 @@
 
 mod air;
 mod course;
+mod ends;
 mod figures;
 mod hostile;
 mod properties;

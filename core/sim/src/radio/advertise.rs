@@ -322,7 +322,7 @@ mod tests {
             hello: Bytes::new(),
             interval: Duration::ZERO,
             connectable: true,
-            epoch: 0,
+            address: [0; 6],
         };
         let on_air = OnAir::new(1, RadioId(1), 1, &advertising, Duration::ZERO);
         assert_eq!(on_air.packet, Duration::from_micros(376));

@@ -21,7 +21,7 @@ pub(super) struct Station {
     pub(super) state: RadioState,
     pub(super) inbox: Inbox,
     pub(super) address: RadioAddress,
-    pub(super) epoch: Option<u64>,
+    pub(super) epoch: Option<[u8; 6]>,
     pub(super) advertising: Option<Advertising>,
     /// Counts changes of the advertisement: what was planned for an older one is void.
     pub(super) generation: u64,

@@ -186,7 +186,7 @@ impl World {
                 {
                     return Err(RadioError::Length);
                 }
-                self.enter_epoch(radio, wanted.epoch, rng);
+                self.enter_epoch(radio, wanted.address, rng);
                 self.replace_advertising(radio, Some(wanted), now, rng);
             }
             RadioCommand::Connect(address) => return self.dial(radio, address, now, rng),
@@ -363,7 +363,7 @@ impl World {
         }
     }
 
-    fn enter_epoch(&mut self, radio: RadioId, epoch: u64, rng: &mut impl Rng) {
+    fn enter_epoch(&mut self, radio: RadioId, epoch: [u8; 6], rng: &mut impl Rng) {
         let Some(station) = self.stations.get_mut(&radio) else {
             return;
         };

@@ -296,7 +296,7 @@ fn two_radios_have_one_link_whoever_dials() {
     // With a new address it is another radio to everyone, and the old link goes on.
     let address = run.address_of(other, one);
     let moved = Advertising {
-        epoch: 2,
+        address: [2; 6],
         ..advertising(100 * MS)
     };
     run.submit(other, RadioCommand::Advertise(Some(moved)))

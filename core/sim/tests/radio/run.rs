@@ -35,7 +35,7 @@ pub(crate) fn advertising(interval: Duration) -> Advertising {
         hello: Bytes::new(),
         interval,
         connectable: true,
-        epoch: 1,
+        address: [1; 6],
     }
 }
 

@@ -40,7 +40,7 @@ pub trait RadioFixture: Default {
 
 /// An advertisement as nodes send it, told apart by `n`.
 #[must_use]
-pub fn advertising(n: u8, epoch: u64) -> Advertising {
+pub fn advertising(n: u8, epoch: u8) -> Advertising {
     let list = [&[2, 1, 6, 17, 7], &SERVICE[..]].concat();
     let id = [n, 1, 2, 3, 4, 5, 6, 7, 0, 0];
     Advertising {
@@ -49,7 +49,7 @@ pub fn advertising(n: u8, epoch: u64) -> Advertising {
         hello: Bytes::from([&[1], &id[..], &[0, 0]].concat()),
         interval: Duration::from_millis(100),
         connectable: true,
-        epoch,
+        address: [0x40, 1, 2, 3, n, epoch],
     }
 }
 

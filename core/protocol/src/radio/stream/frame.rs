@@ -4,9 +4,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{FrameError, MAX_FRAME, Reason};
 
-/// Frames that a receiver may hold, and so the numbers an acknowledgement can speak of: with frames of 182
-/// bytes a second at 20 kB/s, time enough to lose a frame twice. A fifth of a percent of the numbers: a
-/// late copy is not mistaken for a new frame.
+/// Frames that a receiver may hold, and so the numbers an acknowledgement can speak of: 1.1 s of frames of
+/// 182 bytes at 20 kB/s, so that one can be lost twice. A fifth of a percent of all numbers: a late copy is
+/// not mistaken for a new frame.
 pub const WINDOW: u8 = 120;
 
 /// The first byte and the number.

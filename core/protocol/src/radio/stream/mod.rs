@@ -184,6 +184,20 @@ impl Stream {
         }
     }
 
+    /// Asks the other side for an acknowledgement, whatever there is to acknowledge: any frame that comes
+    /// after it is a sign of life. One frame each way.
+    pub fn probe(&mut self) {
+        if self.end.is_none() {
+            self.sender.ask();
+        }
+    }
+
+    /// Whether everything was written that will be, and the other side has it.
+    #[must_use]
+    pub fn drained(&self) -> bool {
+        self.end.is_some() || self.sender.complete()
+    }
+
     /// How the stream ended, once it did. What had come in order can still be read.
     #[must_use]
     pub const fn end(&self) -> Option<End> {

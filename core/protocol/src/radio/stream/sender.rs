@@ -244,6 +244,10 @@ impl Sender {
         Some(Transmit { frame, again })
     }
 
+    pub(super) const fn ask(&mut self) {
+        self.ask = true;
+    }
+
     /// Whether credit must be asked for; answers once.
     pub(super) fn take_ask(&mut self, now: Duration) -> bool {
         let ask = core::mem::take(&mut self.ask);
