@@ -40,6 +40,8 @@ mod lab {
     const FRAMES: u32 = 300;
 
     pub(super) async fn main() -> ExitCode {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        tracing_subscriber::fmt().with_env_filter(filter).init();
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["look", state] => expect_look(state).await,
@@ -208,7 +210,6 @@ mod lab {
             interval: always,
         };
         by.submit(RadioCommand::Scan(Some(duty)))?;
-        let mut listed = false;
         for _ in 0..10 {
             who.submit(RadioCommand::Advertise(Some(advertising(id))))?;
             let heard = timeout(AGAIN, async {
@@ -226,9 +227,7 @@ mod lab {
                         id,
                         capabilities: Capabilities::L2CAP,
                     };
-                    // Both packets make one sighting: the list of UUIDs (type 7) is for iOS.
-                    listed |= heard.starts_with(&[17, 7]);
-                    if sighting == Ok(Some(full)) && listed {
+                    if sighting == Ok(Some(full)) {
                         return (address, rssi_dbm);
                     }
                 }
@@ -241,10 +240,7 @@ mod lab {
                 };
             }
         }
-        Err(format!(
-            "{} never heard {} (list heard: {listed})",
-            by.name, who.name
-        ))
+        Err(format!("{} never heard {} ", by.name, who.name))
     }
 
     async fn linked(l2cap: bool, id: DiscoveryId) -> Result<(Side, Up, Side, Up)> {
@@ -326,6 +322,9 @@ mod lab {
     async fn traffic(l2cap: bool) -> Result<()> {
         let (mut a, here, mut b, there) = linked(l2cap, DiscoveryId([1; 8])).await?;
         a.submit(RadioCommand::Scan(None))?;
+        // Service data, and the list of UUIDs, which iOS looks for.
+        let active = property("hci1", "org.bluez.LEAdvertisingManager1", "ActiveInstances")?;
+        active.contains("byte 2").then_some(()).ok_or(active)?;
         both(&mut a, &here, &mut b, &there).await?;
         b.submit(RadioCommand::Close(there.link))?;
         b.down(there.link).await?;
@@ -341,6 +340,17 @@ mod lab {
         b.down(there.link).await
     }
 
+    fn property(adapter: &str, interface: &str, name: &str) -> Result<String> {
+        let path = format!("/org/bluez/{adapter}");
+        let arguments = ["--system", "--print-reply", "--dest=org.bluez", &path];
+        let get = "org.freedesktop.DBus.Properties.Get";
+        let names = [format!("string:{interface}"), format!("string:{name}")];
+        run(Command::new("dbus-send")
+            .args(arguments)
+            .arg(get)
+            .args(names))
+    }
+
     fn power(adapter: &str, on: bool) -> Result<()> {
         let path = format!("/org/bluez/{adapter}");
         let value = format!("variant:boolean:{on}");
@@ -352,12 +362,14 @@ mod lab {
                 "string:Powered",
                 &value,
             ]))
+        .map(drop)
     }
 
-    fn run(command: &mut Command) -> Result<()> {
+    fn run(command: &mut Command) -> Result<String> {
         let output = command.output().map_err(|e| e.to_string())?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        output.status.success().then_some(()).ok_or(said)
+        let said = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let done = output.status.success().then(|| said(&output.stdout));
+        done.ok_or_else(|| said(&output.stderr))
     }
 
     /// The listener's controller is switched off and on.

@@ -19,6 +19,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::shared::Shared;
@@ -49,10 +50,11 @@ impl Default for Config {
 }
 
 /// Linux's own Bluetooth as a radio. It works whether or not [`Radio::next`] is called. Dropping it closes its
-/// links, for which the runtime must go on for a moment.
+/// links as [`BluezRadio::shutdown`] does, if the runtime goes on for a moment.
 pub struct BluezRadio {
     shared: Arc<Shared>,
     stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
 }
 
 impl BluezRadio {
@@ -63,8 +65,16 @@ impl BluezRadio {
         let (shared, dials) = Shared::new();
         let stop = CancellationToken::new();
         let watch = watch::run(config, Arc::clone(&shared), dials, stop.clone());
-        tokio::spawn(watch);
-        Self { shared, stop }
+        let task = Some(tokio::spawn(watch));
+        Self { shared, stop, task }
+    }
+
+    /// Falls silent and closes all links; takes some seconds at most.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        if let Some(task) = self.task.take() {
+            drop(task.await);
+        }
     }
 }
 

@@ -117,9 +117,12 @@ async fn report(
     if properties.rssi.is_none() {
         return Ok(());
     }
+    let service_data = properties.service_data.remove(&SERVICE);
     let report = Report {
-        listed: properties.services.contains(&SERVICE),
-        service_data: properties.service_data.remove(&SERVICE),
+        // Once it has connected, BlueZ names the services that it found in place of those that are
+        // advertised. Who sends our service data lists our service, too (docs/protocol.md §11.2).
+        listed: service_data.is_some() || properties.services.contains(&SERVICE),
+        service_data,
         name: properties.advertisement_name,
         apple: properties.manufacturer_data.remove(&advert::APPLE),
     };

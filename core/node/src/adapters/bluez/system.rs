@@ -81,8 +81,8 @@ pub(super) fn state_of(error: &Error) -> RadioState {
 
 fn forbidden(error: &Error) -> RadioState {
     RadioState::Forbidden(format!(
-        "the system does not let this user use Bluetooth ({error}): add the user to the group `bluetooth` and log in \
-         again"
+        "the system does not let this user use Bluetooth ({}): add the user to the group `bluetooth` and log in again",
+        error.kind
     ))
 }
 
