@@ -36,6 +36,8 @@ const ROOMS: &[(&str, &str)] = &[
     ("libp2p_", "adapters/p2p"),
     ("sled::", "adapters/store"),
     ("mdns_sd::", "adapters/mdns"),
+    ("btleplug::", "adapters/bluez"),
+    ("bluer::", "adapters/bluez"),
     ("age::", "backup"),
 ];
 

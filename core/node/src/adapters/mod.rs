@@ -1,5 +1,8 @@
-//! Adapters: the only places that name `libp2p::`, `sled::` or `mdns_sd::` types. No adapter uses another.
+//! Adapters: the only places that name `libp2p::`, `sled::`, `mdns_sd::`, `btleplug::` or `bluer::`
+//! types. No adapter uses another.
 
+#[cfg(target_os = "linux")]
+pub mod bluez;
 pub mod clock;
 pub mod lan_memory;
 pub mod mdns;
