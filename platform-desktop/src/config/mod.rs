@@ -170,6 +170,7 @@ mod tests {
             let other = match key.default.value() {
                 Value::Switch(on) => Value::Switch(!on),
                 Value::Number(number) => Value::Number(number + 1),
+                Value::Text(_) if key.name == "ble.profile" => Value::Text("low-power".to_owned()),
                 Value::Text(_) => Value::Text("other".to_owned()),
                 Value::List(_) => Value::List(vec!["/memory/1".to_owned()]),
             };

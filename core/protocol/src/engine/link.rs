@@ -12,7 +12,7 @@ use rand_core::CryptoRng;
 use super::near::NearDue;
 use super::{Effect, Engine, OwnState, Tell, owed::Owed};
 use crate::{
-    id::{ChannelId, ContentId, LinkId, TransportId},
+    id::{ChannelId, ContentId, DiscoveryId, LinkId, TransportId},
     link::{
         Incoming, LinkInfo, Offer, Output, PeerKey, SLOW_CREDIT, Session, SessionConfig,
         WIDE_CREDIT,
@@ -80,6 +80,8 @@ pub(super) struct Link {
     /// To be told now.
     pub(super) acknowledge: Vec<ShortId>,
     pub(super) rtt_ms: Option<u32>,
+    /// What its other end says it advertises over the radio.
+    pub(super) neighbour: Option<DiscoveryId>,
     pub(super) heard: Duration,
 }
 
@@ -170,6 +172,7 @@ impl Engine {
             nonce,
             capabilities: self.config.capabilities,
             slow,
+            discovery: slow.then_some(self.radio_discovery).flatten(),
             credit: if slow { SLOW_CREDIT } else { WIDE_CREDIT },
         };
         let mut session = Session::new(config, now);
@@ -196,6 +199,7 @@ impl Engine {
             acknowledged: BTreeSet::new(),
             acknowledge: Vec::new(),
             rtt_ms: None,
+            neighbour: None,
             heard: now.boot,
         };
         self.links.insert(id, link);
@@ -211,6 +215,7 @@ impl Engine {
             nonce: [0; 16],
             capabilities: 0,
             slow: ends.medium.is_slow(),
+            discovery: None,
             credit: SLOW_CREDIT,
         };
         let mut session = Session::new(config, now);
@@ -302,7 +307,9 @@ impl Engine {
 
     fn incoming(&mut self, id: LinkId, incoming: Incoming, now: Now, rng: &mut impl CryptoRng) {
         match incoming {
-            Incoming::Ready { session, .. } => self.link_ready(id, session, now, rng),
+            Incoming::Ready {
+                session, discovery, ..
+            } => self.link_ready(id, session, discovery, now, rng),
             Incoming::Reconcile(body) => self.reconcile(id, &body, now),
             Incoming::Done => self.done(id),
             Incoming::Want(ids) => self.wanted(id, &shorts(&ids)),
@@ -328,11 +335,19 @@ impl Engine {
         }
     }
 
-    fn link_ready(&mut self, id: LinkId, session: [u8; 32], now: Now, rng: &mut impl CryptoRng) {
+    fn link_ready(
+        &mut self,
+        id: LinkId,
+        session: [u8; 32],
+        discovery: Option<DiscoveryId>,
+        now: Now,
+        rng: &mut impl CryptoRng,
+    ) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         let ends = link.ends;
+        link.neighbour = discovery;
         link.ready = Some(Ready {
             session,
             key: SessionKey::new(&session),

@@ -36,7 +36,7 @@ pub use restore::{RestoreError, Stored, Who};
 pub use upkeep::Counters;
 
 use crate::{
-    id::{ChannelId, ContentId, DeviceId, LinkId, MessageId, TransportId},
+    id::{ChannelId, ContentId, DeviceId, DiscoveryId, LinkId, MessageId, TransportId},
     identity::Identity,
     link::Scheduler,
     link_kind::Source,
@@ -120,6 +120,8 @@ pub struct Engine {
     let_go: Vec<(TransportId, Source, Verdict)>,
     dial: DialPolicy,
     near: NearPolicy,
+    /// What this node advertises over the radio.
+    radio_discovery: Option<DiscoveryId>,
     near_due: VecDeque<near::NearDue>,
     sightings: peers::Sightings,
     /// Links that are to be told which channels this node is in.

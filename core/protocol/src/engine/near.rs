@@ -84,12 +84,12 @@ impl Engine {
         } else {
             Relation::Member
         };
-        let peer = link.ends.peer;
+        let (peer, neighbour) = (link.ends.peer, link.neighbour);
         self.near_event(
             Event::Proven {
                 link: id,
                 peer,
-                neighbour: None,
+                neighbour,
                 relation,
             },
             now,
@@ -117,6 +117,9 @@ impl Engine {
     }
 
     pub(super) fn near_event(&mut self, event: Event, now: Now, rng: &mut impl CryptoRng) {
+        if let Event::Announced { discovery, .. } = event {
+            self.radio_discovery = Some(discovery);
+        }
         for effect in self.near.handle(event, now.boot, rng) {
             match effect {
                 near::Effect::Close { link, why } => self.close(link, why, now, rng),

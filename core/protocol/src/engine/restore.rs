@@ -162,6 +162,7 @@ impl Engine {
             dial: DialPolicy::new(config.dial, rng),
             near: NearPolicy::new(config.near),
             near_due: VecDeque::new(),
+            radio_discovery: None,
             config,
             identity,
             device,

@@ -349,7 +349,7 @@ impl World {
                 assert_ne!(judgement, Judgement::Reject, "an honest world");
             }
             Effect::Tell(tell) => self.nodes[node].tells.push(tell),
-            Effect::Dial { .. } => {}
+            Effect::Dial { .. } | Effect::Near(_) => {}
         }
     }
 

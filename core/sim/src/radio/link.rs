@@ -279,6 +279,7 @@ impl World {
         rng: &mut impl Rng,
     ) {
         self.counters.frames += 1;
+        self.counters.frame_bytes += frame.len() as u64;
         let done = now
             + self
                 .physics

@@ -63,6 +63,8 @@ pub struct Counters {
     pub lost: u64,
     /// Frames that left, as GATT operations.
     pub frames: u64,
+    /// Bytes in them.
+    pub frame_bytes: u64,
     /// Frames among them that never came out.
     pub frames_lost: u64,
     /// Frames that a node was handed, or should have been.

@@ -16,18 +16,18 @@ const HANG: Duration = Duration::from_secs(120);
 const CHANNEL: &str = "#field";
 
 /// Metres along a line.
-pub fn place(x: f64) -> Position {
+pub(crate) fn place(x: f64) -> Position {
     Position { x, y: 0.0 }
 }
 
-pub struct Person {
+pub(crate) struct Person {
     node: Node,
     events: EventStream,
     _data: tempfile::TempDir,
 }
 
 impl Person {
-    pub async fn start(name: &str, radio: impl Radio) -> Self {
+    pub(crate) async fn start(name: &str, radio: impl Radio) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = NodeConfig {
             name: Some(name.to_owned()),
@@ -47,7 +47,7 @@ impl Person {
         }
     }
 
-    pub async fn say(&self, text: &str) {
+    pub(crate) async fn say(&self, text: &str) {
         let command = Command::Send {
             channel: CHANNEL.to_owned(),
             text: text.to_owned(),
@@ -57,7 +57,7 @@ impl Person {
 
     /// Waits for so many texts that begin so: each comes once, and history has them in order. What was
     /// missed comes newest first.
-    pub async fn hears(&mut self, from: &str, number: usize) {
+    pub(crate) async fn hears(&mut self, from: &str, number: usize) {
         let mut heard = Vec::new();
         while heard.len() < number {
             let text = tokio::time::timeout(HANG, self.next_text(from));
@@ -97,14 +97,14 @@ impl Person {
         }
     }
 
-    pub async fn peers(&self) -> Vec<PeerInfo> {
+    pub(crate) async fn peers(&self) -> Vec<PeerInfo> {
         let Ok(Reply::Peers(peers)) = self.node.call(Command::Peers).await else {
             panic!("peers")
         };
         peers
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.node.shutdown().await;
     }
 }

@@ -50,7 +50,11 @@ pub async fn advertisement_is_replaced<F: RadioFixture>() {
     command(&mut a, RadioCommand::Scan(Some(ALWAYS)));
     command(&mut b, RadioCommand::Advertise(Some(advertising(1, 1))));
     let first = sighting(&mut a, &advertising(1, 1)).await;
-    command(&mut b, RadioCommand::Advertise(Some(advertising(2, 1))));
+    let other = Advertising {
+        address: advertising(1, 1).address,
+        ..advertising(2, 1)
+    };
+    command(&mut b, RadioCommand::Advertise(Some(other)));
     let second = sighting(&mut a, &advertising(2, 1)).await;
     assert_eq!(first, second, "the epoch is the same");
     for event in marker(&mut a, second).await {

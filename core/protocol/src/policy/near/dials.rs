@@ -218,8 +218,8 @@ impl NearPolicy {
     }
 
     /// Closes strangers' links where contacts in sight have no room.
-    pub(super) fn yield_to(&mut self, claims: usize, now: Duration, effects: &mut Vec<Effect>) {
-        let wanted = self.open() + self.dials.to_strangers() + claims;
+    pub(super) fn yield_to(&mut self, kept: usize, now: Duration, effects: &mut Vec<Effect>) {
+        let wanted = self.open() + self.dials.to_strangers() + kept;
         for _ in self.shares.budget..wanted {
             let rank = |link: &Link| match (link.kind, link.reconciled) {
                 (Kind::Encounter, true) => Some(3),
@@ -243,7 +243,7 @@ impl NearPolicy {
     }
 
     /// Ends encounters that are over: not reconciled in time, or reconciled while somebody waits.
-    pub(super) fn let_go(&mut self, claims: usize, now: Duration, effects: &mut Vec<Effect>) {
+    pub(super) fn let_go(&mut self, kept: usize, now: Duration, effects: &mut Vec<Effect>) {
         let late = |link: &Link| {
             let silent = link.relation == Relation::Stranger && !link.reconciled;
             silent && now >= link.since + ENCOUNTER
@@ -252,11 +252,12 @@ impl NearPolicy {
             self.close(over, CloseReason::Full, now, effects);
         }
         while let Some(over) = self.oldest_encounter(|link| link.reconciled) {
-            let taken = self.open() + self.dials.to_strangers() + claims;
+            let taken = self.open() + self.dials.to_strangers() + kept;
             let full = taken >= self.shares.budget;
             let blocks = taken + self.shares.inbound >= self.shares.budget
                 && self.dials.to_strangers() < MAX_TO_STRANGERS;
-            if !full && !(blocks && self.next_stranger(claims, now).is_some()) {
+            let waits = full || blocks && self.next_stranger(kept, now).is_some();
+            if !waits {
                 return;
             }
             self.close(over, CloseReason::Full, now, effects);
@@ -284,7 +285,7 @@ impl NearPolicy {
         let free = self.links.len() + self.dials.len() < self.shares.budget;
         let chosen = if let Some(contact) = contact.filter(|_| free) {
             Some((contact, true))
-        } else if self.may_dial(claims) && free {
+        } else if self.may_dial(self.kept(claims)) && free {
             self.next_stranger(claims, now).map(|id| (id, false))
         } else {
             None
@@ -322,8 +323,8 @@ impl NearPolicy {
     }
 
     /// Whether the budget has room to dial a stranger.
-    fn may_dial(&self, claims: usize) -> bool {
-        let taken = self.links.len() + self.dials.to_strangers() + claims;
+    fn may_dial(&self, kept: usize) -> bool {
+        let taken = self.links.len() + self.dials.to_strangers() + kept;
         taken + self.shares.inbound < self.shares.budget
             && self.dials.to_strangers() < MAX_TO_STRANGERS
     }

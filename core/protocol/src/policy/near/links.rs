@@ -32,6 +32,8 @@ pub(super) struct Link {
     pub(super) peer: Option<TransportId>,
     pub(super) neighbour: Option<DiscoveryId>,
     pub(super) relation: Relation,
+    /// Opened from where a contact without a link was last heard.
+    pub(super) claimed: bool,
     pub(super) reconciled: bool,
     /// Until when it must have shown life.
     pub(super) probe: Option<Duration>,
@@ -48,6 +50,7 @@ impl Link {
             peer: None,
             neighbour,
             relation: Relation::Stranger,
+            claimed: false,
             reconciled: false,
             probe: None,
             closing: None,

@@ -16,6 +16,7 @@ mod event;
 mod links;
 mod neighbour;
 mod pace;
+mod phases;
 mod rank;
 pub mod rssi;
 mod table;
@@ -36,6 +37,7 @@ pub use self::dials::{
 };
 pub use self::event::{Address, Config, Effect, Event, Relation, Report, Sighting};
 pub use self::neighbour::{ADDRESS_HOLDS, ESTABLISHED_AFTER, REPORT_EVERY, REPORT_STEP, Standing};
+pub use self::phases::{DENSE, MOST_STARTS, STARTS_WITHIN, STRANGERS_WAKE_EVERY};
 pub use self::rank::{DWELL, MARGIN, YOUNG};
 pub use self::table::{
     MAX_ESTABLISHED, MAX_NEIGHBOURS, MAX_NEWCOMERS, REPLACE_EVERY, REPORTED_AT_ONCE, STALE,
@@ -45,9 +47,9 @@ use self::{
     admission::Admission,
     clock::Clock,
     dials::Dials,
-    duty::Duty,
     links::{Kind, Link},
-    neighbour::Lots,
+    neighbour::{Lots, Neighbour},
+    phases::Duty,
     table::{Heard, Table},
     topology::Shares,
 };
@@ -234,16 +236,20 @@ impl NearPolicy {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
+        if self.links.contains_key(&link) {
+            return;
+        }
         let dialled = match role {
             Role::Dialer => self.dials.answered(address),
             Role::Listener => None,
         };
         let full = self.links.len() >= self.shares.budget;
+        let claimed = role == Role::Listener && self.claims_from(address, now);
         let taken = match role {
             Role::Dialer => !full,
-            Role::Listener => !full && self.admits(address, now),
+            Role::Listener => !full && self.admits(address, claimed, now),
         };
-        if !taken || self.links.contains_key(&link) {
+        if !taken {
             let why = CloseReason::Full;
             effects.push(Effect::Close { link, why });
             return;
@@ -252,18 +258,30 @@ impl NearPolicy {
             known.linked = true;
             known.seen = now;
         }
-        self.links.insert(link, Link::new(role, dialled, now));
+        let mut new = Link::new(role, dialled, now);
+        new.claimed = claimed;
+        self.links.insert(link, new);
+    }
+
+    /// Whether a contact or member that should have a link was last heard there.
+    fn claims_from(&self, address: Address, now: Duration) -> bool {
+        let claims = |known: &Neighbour| topology::claims_link(known, now);
+        let mut known = self.table.iter();
+        known.any(|(_, known)| known.address == address && claims(known))
     }
 
     /// Whether the link that this address has just opened is taken.
-    fn admits(&mut self, address: Address, now: Duration) -> bool {
-        let contact = self
-            .table
-            .ranked()
-            .any(|(_, known)| known.address == address && topology::claims_link(known, now));
-        let claims = topology::claims(self.shares, &self.table, &self.links, now);
-        let room = contact || self.links.len() + claims < self.shares.budget;
-        room && self.admission.admit(address, contact, now)
+    fn admits(&mut self, address: Address, claimed: bool, now: Duration) -> bool {
+        let kept = self.kept(topology::claims(self.shares, &self.table, &self.links, now));
+        let room = claimed || self.links.len() + kept < self.shares.budget;
+        room && self.admission.admit(address, claimed, now)
+    }
+
+    /// Places to keep free for these claims: a link that may be a contact's is in its place while it proves
+    /// itself, but as its address may be another's lie, the contact can still be dialled.
+    fn kept(&self, claims: usize) -> usize {
+        let claimed = |link: &&Link| link.claimed && link.kind == Kind::HalfOpen;
+        claims.saturating_sub(self.links.values().filter(claimed).count())
     }
 
     /// The peer told its discovery id.
@@ -446,8 +464,9 @@ impl NearPolicy {
         self.table.expire(lost_after, now);
         let claims = topology::claims(self.shares, &self.table, &self.links, now);
         topology::classify(self.shares, claims, &mut self.links);
-        self.yield_to(claims, now, effects);
-        self.let_go(claims, now, effects);
+        let kept = self.kept(claims);
+        self.yield_to(kept, now, effects);
+        self.let_go(kept, now, effects);
         let mut again = self.connect(claims, now, effects);
         for report in self.table.gone() {
             self.duty.wake_by_stranger(now);

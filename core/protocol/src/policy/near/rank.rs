@@ -4,7 +4,7 @@
 //! there is no margin and no wait, since a first guess is not worth defending. The rank is kept, not
 //! sorted anew, so two equal neighbours do not change places at every fade.
 
-use core::time::Duration;
+use core::{cmp::Reverse, time::Duration};
 use std::collections::BTreeMap;
 
 use super::neighbour::Neighbour;
@@ -44,8 +44,7 @@ impl Rank {
     /// Its standing changed.
     pub(super) fn regroup(&mut self, known: &BTreeMap<DiscoveryId, Neighbour>) {
         let standing = |id: &DiscoveryId| known.get(id).map(|neighbour| neighbour.standing);
-        self.order
-            .sort_by(|left, right| standing(right).cmp(&standing(left)));
+        self.order.sort_by_key(|id| Reverse(standing(id)));
     }
 
     /// It was heard: moves it up past those it beats.
@@ -166,7 +165,7 @@ mod tests {
     #[test]
     fn a_little_stronger_does_not_overtake() {
         let mut room = Room::new(&[-60, -70]);
-        set(&mut room, 1, -56);
+        set(&mut room, 1, -58);
         for second in 0..60 {
             room.rank.heard(&id(1), &mut room.known, T + second * S);
         }
@@ -192,11 +191,12 @@ mod tests {
         set(&mut room, 1, -60);
         room.rank.heard(&id(1), &mut room.known, T + 3 * S);
         set(&mut room, 1, -50);
-        for second in [4, 5, 8] {
-            room.rank.heard(&id(1), &mut room.known, T + second * S);
-            assert_eq!(room.order(), vec![0, 1], "{second}");
+        let again = T + 4 * S;
+        for now in [again, T + DWELL, again + DWELL - MS] {
+            room.rank.heard(&id(1), &mut room.known, now);
+            assert_eq!(room.order(), vec![0, 1], "{now:?}");
         }
-        room.rank.heard(&id(1), &mut room.known, T + 9 * S);
+        room.rank.heard(&id(1), &mut room.known, again + DWELL);
         assert_eq!(room.order(), vec![1, 0]);
     }
 

@@ -26,6 +26,8 @@ const CLOSEST: Duration = Duration::from_millis(50);
 const OUTLIER: f64 = 2.0;
 /// Cut readings in a row, to the same side, that mean a move.
 const TURN: u8 = 4;
+/// One of these counts in so long: a burst within one fade is no move.
+const TURN_EVERY: Duration = Duration::from_millis(500);
 
 /// What one neighbour's signal is believed to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +37,8 @@ pub struct Signal {
     at: Duration,
     /// Cut readings in a row; negative when they were below.
     run: i8,
+    /// When the last of them counted.
+    run_at: Duration,
 }
 
 /// A controller's reading in dBm; `None` for 127 (unknown) and for what no controller may report.
@@ -56,6 +60,7 @@ impl Signal {
             variance: READING,
             at: now,
             run: 0,
+            run_at: Duration::ZERO,
         }
     }
 
@@ -67,11 +72,14 @@ impl Signal {
         let variance = self.variance(now);
         let off = f64::from(dbm.clamp(WEAKEST, STRONGEST)) - self.mean;
         let most = OUTLIER * (variance + READING).sqrt();
-        self.run = match (off > most, off < -most) {
-            (true, _) => self.run.max(0) + 1,
-            (_, true) => self.run.min(0) - 1,
-            _ => 0,
-        };
+        let side = i8::from(off > most) - i8::from(off < -most);
+        if side == 0 || side == -self.run.signum() {
+            self.run = side;
+            self.run_at = now;
+        } else if self.run == 0 || now >= self.run_at + TURN_EVERY {
+            self.run += side;
+            self.run_at = now;
+        }
         let moved = self.run.unsigned_abs() >= TURN;
         let (variance, off) = if moved {
             self.run = 0;
@@ -194,14 +202,31 @@ mod tests {
         for _ in 0..10 {
             once.hear(-30, T + S);
         }
-        assert!(once.dbm() < -48, "{once:?}");
+        assert!(once.dbm() < -55, "{once:?}");
+    }
+
+    #[test]
+    fn a_move_takes_four_readings_half_a_second_apart() {
+        let opened = |every: Duration| {
+            let (mut signal, now) = settled(-60, 30);
+            for number in 1..=4 {
+                signal.hear(-100, now + number * every);
+            }
+            signal.dbm() < -76
+        };
+        assert!(opened(TURN_EVERY) && !opened(TURN_EVERY - Duration::from_millis(1)));
+        let (mut signal, now) = settled(-60, 30);
+        for (second, dbm) in (1..).zip([-100, -100, -100, -60, -100, -100, -100]) {
+            signal.hear(dbm, now + second * S);
+        }
+        assert!(signal.dbm() > -80, "{signal:?}");
     }
 
     #[test]
     fn trust_fades_while_nothing_is_heard_and_comes_back() {
         let (signal, now) = settled(-60, 30);
         let (fresh, later) = (signal.floor(now), signal.floor(now + 60 * S));
-        assert!(fresh < -60.0 && later < fresh - 1.5, "{fresh} {later}");
+        assert!(fresh < -60.0 && later < fresh - 0.5, "{fresh} {later}");
         let never = signal.floor(Duration::MAX);
         assert!((never - (-72.0)).abs() < 1.0, "{never}");
         // A clock that runs backwards is one that stands still.
