@@ -10,7 +10,7 @@ order, with {"ok": true, ...} or {"ok": false, "error": "..."}.
   {"do": "add", "name": "a", "hci": "/path/a.sock"}   a controller; a host connects to the Unix socket. When it
                                                       hangs up, the controller is off, and its links time out.
   {"do": "add", "name": "a", "pty": "/path/a.tty"}    the same behind a pseudo terminal, for serial devices
-  {"do": "peer", "name": "p"}                         a controller with Bumble's own host (peer.py); see there
+  {"do": "unplug", "name": "a"}                       hangs up on a controller's host, which may come back
   {"do": "rssi", "from": "a", "to": "b", "dbm": -60}  how strongly "to" hears "from" (at first -50); null: not at
                                                       all, and links between the two end by supervision time-out
   {"do": "cut", "a": "a", "b": "b"}                   ends the links between two, as if the signal had vanished;
@@ -23,7 +23,8 @@ order, with {"ok": true, ...} or {"ok": false, "error": "..."}.
                                                       (largest that an MTU exchange agrees on; 517)
   {"do": "advertise", "to": "a", "address": "C0:..", "data": "hex", "scan": "hex", "dbm": -40}
                                                       one made-up advertisement, heard by "to" if it scans
-  {"do": "inject", "from": "a", "to": "b", "l2cap": "hex"}  raw L2CAP PDU (with its header) on a link from a to b
+  {"do": "inject", "from": "a", "to": "b", "l2cap": "hex"}  raw L2CAP PDU (with its header) on a link from a to b;
+                                                      answers {"links": 0} if there is none
   {"do": "seed", "seed": 7}                           of the dice above (1)
   {"do": "status"}                                    {"controllers": {name: {"address", "scanning",
                                                       "advertising"}}, "links": [[central, peripheral], ...]}
@@ -35,6 +36,7 @@ a connection cancels it; an address cannot be changed while it is in use; a rese
 """
 import asyncio
 import collections
+import contextlib
 import json
 import os
 import random
@@ -199,6 +201,10 @@ class AirController(Controller):
         self.host = None
         for end in list(self.le_connections.values()):
             self.air.end(end, TIMED_OUT, TIMED_OUT)
+
+    def hang_up(self):
+        if self.host:
+            self.host.hang_up()
 
     def silence(self):
         self.stop_advertising()
@@ -392,6 +398,7 @@ class Air:
 
     def close(self):
         for controller in self.controllers.values():
+            controller.hang_up()
             controller.off()
         for closer in self.closers:
             closer()
@@ -424,11 +431,8 @@ class Air:
         )
         self.closers.append(server.close)
 
-    async def do_peer(self, name, **settings):
-        import peer  # needs Bumble's host; only who asks pays for it
-
-        controller = self.new_controller(name, None)
-        self.closers.append(await peer.start(controller, **settings))
+    async def do_unplug(self, name):
+        self.controllers[self.known(name)].hang_up()
 
     async def do_rssi(self, dbm, **ends):
         sender, hearer = ends["from"], ends["to"]
@@ -466,8 +470,8 @@ class Air:
         for (_, _), end in self.links(sender, hearer):
             target = end.other if end.controller.name == sender else end
             target.receive(bytes.fromhex(l2cap))
-            return
-        raise ValueError("no link")
+            return {"links": 1}
+        return {"links": 0}
 
     async def do_seed(self, seed):
         self.dice.seed(seed)
@@ -494,8 +498,8 @@ class Air:
 class HostSink:
     """Where a controller's packets go: to its host."""
 
-    def __init__(self, write):
-        self.write = write
+    def __init__(self, write, hang_up):
+        self.write, self.hang_up = write, hang_up
 
     def on_packet(self, packet):
         self.write(packet)
@@ -505,7 +509,7 @@ async def serve_host(reader, writer, controller):
     if controller.host is not None:
         writer.close()
         return
-    controller.host = HostSink(writer.write)
+    controller.host = HostSink(writer.write, writer.close)
     parser = PacketParser(controller)
     try:
         while data := await reader.read(4096):
@@ -524,15 +528,32 @@ async def serve_pty(path, controller):
     os.set_blocking(ours, False)
     loop = asyncio.get_running_loop()
     parser = PacketParser(controller)
-    controller.host = HostSink(lambda packet: os.write(ours, packet))
-    loop.add_reader(ours, lambda: parser.feed_data(os.read(ours, 4096)))
+    to_host = bytearray()
+
+    def readable():
+        with contextlib.suppress(BlockingIOError):
+            parser.feed_data(os.read(ours, 4096))
+
+    def writable():
+        with contextlib.suppress(BlockingIOError):
+            del to_host[: os.write(ours, to_host)]
+        if not to_host:
+            loop.remove_writer(ours)
+
+    def write(packet):
+        to_host.extend(packet)
+        loop.add_writer(ours, writable)
 
     def close():
         loop.remove_reader(ours)
+        loop.remove_writer(ours)
         os.close(ours)
         os.close(theirs)
-        os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
+    controller.host = HostSink(write, lambda: None)
+    loop.add_reader(ours, readable)
     return close
 
 
