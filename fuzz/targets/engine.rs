@@ -209,7 +209,7 @@ impl World {
             if outcome == PersistOutcome::Durable {
                 ops.into_iter().for_each(|op| self.tables.apply(op));
             }
-            self.handle(Event::Persisted { token, outcome });
+            self.handle(Event::Persisted(vec![(token, outcome)]));
             self.settle();
         }
     }

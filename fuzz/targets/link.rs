@@ -53,6 +53,7 @@ pub(crate) fn hello(nonce: u8, credit: u32) -> Bytes {
 /// A session that has just come up.
 pub(crate) fn fresh(role: Role, slow: bool) -> Session {
     let config = SessionConfig {
+        discovery: None,
         role,
         local: TransportId([1; 32]),
         remote: TransportId([2; 32]),

@@ -80,6 +80,7 @@ fn channel(keys: &mut ChannelKeys, clock: Duration) {
 
 pub(crate) fn config() -> EngineConfig {
     EngineConfig {
+        near: sovereign_protocol::policy::near::Config::default(),
         limits: Limits {
             total_bytes: 1 << 20,
             max_bundles: 256,
@@ -172,7 +173,7 @@ fn settle(engine: &mut Engine, now: sovereign_protocol::time::Now, rng: &mut Cha
         match effect {
             Effect::Persist { token, .. } => {
                 let outcome = PersistOutcome::Durable;
-                engine.handle(Event::Persisted { token, outcome }, now, rng);
+                engine.handle(Event::Persisted(vec![(token, outcome)]), now, rng);
             }
             Effect::Load { link, content } => {
                 let body = None;

@@ -83,7 +83,7 @@ pub(crate) struct NodeArgs {
     /// Do not announce or look on the local network (mDNS)
     #[arg(long)]
     pub no_mdns: bool,
-    /// No Bluetooth LE (this build has none: accepted, without effect)
+    /// Do not advertise or look over Bluetooth LE
     #[arg(long)]
     pub no_ble: bool,
     /// No DHT (this build has none: accepted, without effect)

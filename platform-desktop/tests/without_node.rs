@@ -138,7 +138,7 @@ fn config_shows_every_value_and_its_origin() {
     assert_eq!(keys(&config["store.cap_mib"]), every);
     let people = run(["config", "--data", "/d"]);
     assert!(
-        people.out.contains("store.cap_mib   64 MiB  (default)"),
+        people.out.contains("store.cap_mib    64 MiB  (default)"),
         "{}",
         people.out
     );

@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sovereign-protocol", &[]),
     ("sovereign-node", &["sovereign-protocol"]),
     ("sovereign-ffi", &["sovereign-node"]),
+    ("sovereign-sim", &["sovereign-node", "sovereign-protocol"]),
     ("sovereign", &["sovereign-node"]),
 ];
 

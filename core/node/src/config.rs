@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+pub use sovereign_protocol::policy::near::duty::Profile;
+
 /// How a node is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeConfig {
@@ -21,6 +23,12 @@ pub struct NodeConfig {
     pub store_cap_bytes: u64,
     /// Links wanted on a LAN.
     pub lan_links: u16,
+    /// LOC-2: whether Bluetooth LE is used where there is an adapter for it.
+    pub ble: bool,
+    /// Links over Bluetooth LE at most, 2 to 7.
+    pub ble_links: u8,
+    /// What Bluetooth LE may cost.
+    pub ble_profile: Profile,
 }
 
 impl NodeConfig {
@@ -36,6 +44,9 @@ impl NodeConfig {
             gossip: true,
             store_cap_bytes: 64 * 1024 * 1024,
             lan_links: 32,
+            ble: true,
+            ble_links: 4,
+            ble_profile: Profile::Balanced,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! DOES. Ports and adapters, the event loop and the public `Node`.
 
 pub mod adapters;
+pub mod air;
 pub mod api;
 pub mod backup;
 pub mod config;

@@ -5,6 +5,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::{
     api::{ApiError, Command, ErrorKind, Event, EventKind, Reply},
     config::NodeConfig,
+    ports::radio::{NoRadio, Radio},
 };
 
 /// Commands that wait for the event loop at most; beyond it callers wait.
@@ -34,7 +35,15 @@ impl Node {
     /// [`ErrorKind::Invalid`] for a configuration that cannot work, [`ErrorKind::Io`]. A damaged
     /// store is no error: the node runs read-only and says so in its status and events.
     pub async fn start(config: NodeConfig) -> Result<Self, ApiError> {
-        crate::runtime::start(config).await
+        crate::runtime::start(config, None::<NoRadio>).await
+    }
+
+    /// The same with this radio, for platforms whose shell owns it, for labs and for the simulator.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_on<R: Radio>(config: NodeConfig, radio: R) -> Result<Self, ApiError> {
+        crate::runtime::start(config, Some(radio)).await
     }
 
     /// Asks the node.

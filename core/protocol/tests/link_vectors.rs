@@ -181,6 +181,7 @@ fn a_session_reads_a_recorded_exchange() {
     };
     for (role, own, other) in [(Role::Dialer, 1, 2), (Role::Listener, 2, 1)] {
         let config = SessionConfig {
+            discovery: None,
             role,
             local: TransportId([own; 32]),
             remote: TransportId([other; 32]),

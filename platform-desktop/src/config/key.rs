@@ -1,6 +1,7 @@
 //! The keys. To add one: a row in `KEYS`, and a line where it takes effect.
 
 use serde::Serialize;
+use sovereign_node::config::Profile;
 
 /// The value of `log.level` that leaves the choice to the mode.
 pub(super) const AUTO: &str = "auto";
@@ -103,8 +104,36 @@ pub(crate) struct Key {
     pub doc: &'static str,
 }
 
+/// The profile of a word.
+pub(crate) fn profile(text: &str) -> Option<Profile> {
+    match text {
+        "performance" => Some(Profile::Performance),
+        "balanced" => Some(Profile::Balanced),
+        "low-power" => Some(Profile::LowPower),
+        _ => None,
+    }
+}
+
 /// Every key of this build.
 pub(crate) const KEYS: &[Key] = &[
+    Key {
+        name: "ble.links",
+        unit: "links",
+        range: "2 to 7",
+        default: Preset::Number(4),
+        kind: Kind::Number { min: 2, max: 7 },
+        doc: "Links over Bluetooth LE at most; other devices share the adapter's seven",
+    },
+    Key {
+        name: "ble.profile",
+        unit: "",
+        range: "performance, balanced or low-power",
+        default: Preset::Text("balanced"),
+        kind: Kind::Text {
+            check: |text| profile(text).is_some(),
+        },
+        doc: "How hard to look for neighbours over Bluetooth LE, and what it costs",
+    },
     Key {
         name: "gossip.enabled",
         unit: "",
@@ -130,6 +159,14 @@ pub(crate) const KEYS: &[Key] = &[
             check: is_multiaddr,
         },
         doc: "Where to listen; empty means TCP and QUIC on all interfaces, free ports",
+    },
+    Key {
+        name: "local.bluetooth",
+        unit: "",
+        range: "true or false",
+        default: Preset::Switch(true),
+        kind: Kind::Switch,
+        doc: "Advertise and look over Bluetooth LE where there is an adapter",
     },
     Key {
         name: "local.mdns",

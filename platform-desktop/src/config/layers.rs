@@ -150,6 +150,9 @@ fn flags(settings: &mut Settings, sources: &Sources<'_>) -> Result<(), ApiError>
     if !node.listen.is_empty() {
         flag("listen", "--listen", Value::List(node.listen.clone()))?;
     }
+    if node.no_ble {
+        flag("local.bluetooth", "--no-ble", Value::Switch(false))?;
+    }
     if node.no_mdns {
         flag("local.mdns", "--no-mdns", Value::Switch(false))?;
     }
@@ -208,6 +211,7 @@ mod tests {
         let node = NodeArgs {
             config: Some(path),
             name: Some("flag".into()),
+            no_ble: true,
             no_mdns: true,
             ..NodeArgs::default()
         };
@@ -226,7 +230,10 @@ mod tests {
         assert_eq!(origin("local.mdns"), Origin::Flag);
         let config = settings.node_config();
         assert_eq!(config.name.as_deref(), Some("flag"));
-        assert_eq!((config.lan_links, config.mdns), (9, false));
+        assert_eq!(
+            (config.lan_links, config.mdns, config.ble),
+            (9, false, false)
+        );
         assert_eq!(config.store_cap_bytes, 5 * 1024 * 1024);
         assert_eq!(settings.log_filter().as_deref(), Some("error"));
         let logged = load_with(Some("warn"), &node, |_| {

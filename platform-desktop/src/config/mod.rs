@@ -104,6 +104,12 @@ impl Settings {
             gossip: self.switch("gossip.enabled"),
             store_cap_bytes: self.number("store.cap_mib").saturating_mul(1024 * 1024),
             lan_links: u16::try_from(self.number("lan.links")).unwrap_or(base.lan_links),
+            ble: self.switch("local.bluetooth"),
+            ble_links: u8::try_from(self.number("ble.links")).unwrap_or(base.ble_links),
+            ble_profile: self
+                .text("ble.profile")
+                .and_then(|text| key::profile(&text))
+                .unwrap_or(base.ble_profile),
             data: base.data,
         }
     }
@@ -164,6 +170,7 @@ mod tests {
             let other = match key.default.value() {
                 Value::Switch(on) => Value::Switch(!on),
                 Value::Number(number) => Value::Number(number + 1),
+                Value::Text(_) if key.name == "ble.profile" => Value::Text("low-power".to_owned()),
                 Value::Text(_) => Value::Text("other".to_owned()),
                 Value::List(_) => Value::List(vec!["/memory/1".to_owned()]),
             };

@@ -11,6 +11,8 @@ use sovereign_protocol::{
     link_kind::{Medium, Role, Source},
 };
 
+use super::radio::RadioAddress;
+
 /// Where a peer may be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Endpoint {
@@ -34,6 +36,11 @@ pub enum NetworkCommand {
         peer: TransportId,
         /// Tried in order; at most 16.
         endpoints: Vec<Endpoint>,
+    },
+    /// Dial whoever has this radio address, over the radio. Answered by `Up` or `RadioDialFailed`.
+    DialRadio {
+        /// As sighted.
+        address: RadioAddress,
     },
     /// Queue one frame (already encoded, without length prefix, at most 1 KiB).
     Send {
@@ -130,6 +137,13 @@ pub enum NetworkEvent {
     DialFailed {
         /// Who was meant.
         peer: TransportId,
+        /// In words, for people; no secrets.
+        why: String,
+    },
+    /// Nobody answered with a link at a radio address.
+    RadioDialFailed {
+        /// As it was dialled.
+        address: RadioAddress,
         /// In words, for people; no secrets.
         why: String,
     },

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use sovereign_protocol::{id::LinkId, link_kind::Role};
 
-/// A radio's address: opaque, and changed with the discovery id. Never a reason to decide anything.
+/// A radio's address: opaque, at most 48 bits, and changed with the discovery id. Never a reason to decide
+/// anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RadioAddress(pub u64);
 
@@ -59,14 +60,17 @@ pub struct Advertising {
     pub data: Bytes,
     /// AD structures of the scan response, at most [`MAX_ADVERTISEMENT`] bytes.
     pub scan_response: Bytes,
-    /// Value of the hello characteristic, at most [`MAX_HELLO`] bytes; the adapter fills in nothing.
+    /// Value of the hello characteristic, at most [`MAX_HELLO`] bytes (docs/protocol.md §11.3). An adapter
+    /// that takes L2CAP channels puts its PSM in.
     pub hello: Bytes,
     /// From one advertisement to the next.
     pub interval: Duration,
     /// Whether others may connect.
     pub connectable: bool,
-    /// Counts discovery epochs: when it changes, so does the radio's address.
-    pub epoch: u64,
+    /// The random address to have, most significant byte first, where it can be chosen. A change begins an
+    /// epoch: what was read as hello on earlier connections is refused from then on (§11.3), and where the
+    /// address cannot be chosen it has to change all the same.
+    pub address: [u8; 6],
 }
 
 /// What a link's frames travel in.
@@ -161,6 +165,20 @@ pub enum RadioError {
     /// Off, forbidden or absent: see [`RadioEvent::State`].
     #[error("the radio is not available")]
     Unavailable,
+}
+
+/// The radio of platforms for which there is none.
+#[derive(Debug)]
+pub enum NoRadio {}
+
+impl Radio for NoRadio {
+    fn submit(&mut self, _: RadioCommand) -> Result<(), RadioError> {
+        match *self {}
+    }
+
+    async fn next(&mut self) -> RadioEvent {
+        match *self {}
+    }
 }
 
 /// The radio port. `submit` never blocks.

@@ -60,9 +60,14 @@ impl<N: Network, L: Lan> Driver<N, L> {
             Command::Status => Ok(Reply::Status(Box::new(self.status()))),
             Command::Peers => {
                 let now = self.now();
-                Ok(Reply::Peers(
-                    self.engine.peers(now).iter().map(say::peer_info).collect(),
-                ))
+                let mut peers: Vec<_> = self.engine.peers(now).iter().map(say::peer_info).collect();
+                let neighbours = self.engine.neighbours(now);
+                let unlinked = neighbours.iter().filter(|known| known.peer.is_none());
+                peers.extend(unlinked.map(say::neighbour_info));
+                for (rank, peer) in (1..).zip(&mut peers) {
+                    peer.rank = rank;
+                }
+                Ok(Reply::Peers(peers))
             }
             Command::ChannelCreate { name } => {
                 return self.change(answer, |driver| driver.create(&name));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::driver::Driver;
 use crate::{
     api::DoctorCheck,
-    ports::{lan::Lan, network::Network},
+    ports::{lan::Lan, network::Network, radio::RadioState},
 };
 
 /// 2026-01-01: a clock before it is wrong.
@@ -20,6 +20,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
         vec![
             self.check_interfaces(),
             self.check_mdns(),
+            self.check_ble(),
             self.check_listening(),
             self.check_peers(),
             self.check_store(),
@@ -59,6 +60,26 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 "start the node without --no-mdns",
             ),
             (Some(_), Ok(())) => ok("mdns", "announced and searching"),
+        }
+    }
+
+    fn check_ble(&self) -> DoctorCheck {
+        match self.field.as_ref().map(|field| &field.state) {
+            None => warning(
+                "ble",
+                "Bluetooth LE is switched off, or this build has no adapter for it",
+                "start the node without --no-ble",
+            ),
+            Some(RadioState::On) => ok("ble", "advertising and searching"),
+            Some(RadioState::Off(why)) => problem("ble", why, "switch Bluetooth on"),
+            Some(RadioState::Forbidden(why)) => {
+                problem("ble", why, "allow this user to use Bluetooth")
+            }
+            Some(RadioState::Absent(why)) => warning(
+                "ble",
+                why,
+                "nothing need be done: the local network is used",
+            ),
         }
     }
 

@@ -19,6 +19,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use super::{
     archive_file::Imported,
     commands::{Query, Waiter},
+    field::Field,
     home::Home,
     keeper::{Done, Job, Keeper, Question, Write},
     nets::{self, Nets},
@@ -26,6 +27,7 @@ use super::{
     transfer::ImportUnderWay,
 };
 use crate::{
+    air::AirEvent,
     api::{Event, EventKind},
     config::NodeConfig,
     node::Request,
@@ -66,6 +68,8 @@ pub(super) struct Driver<N, L> {
     pub(super) announced: Option<LanAdvertisement>,
     pub(super) announce_at: Option<Duration>,
     pub(super) drain_until: Option<Duration>,
+    /// The radio, if this node uses one.
+    pub(super) field: Option<Field<N>>,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) stopped: watch::Sender<bool>,
@@ -87,6 +91,7 @@ enum Woken {
     Request(Option<Request>),
     Network(sovereign_protocol::id::TransportId, NetworkEvent),
     Lan(LanEvent),
+    Air(AirEvent),
     Store(Option<Done>),
     Imported(Option<Imported>),
     Timer,
@@ -124,6 +129,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
             request = self.requests.recv() => Woken::Request(request),
             (local, event) = self.nets.next() => Woken::Network(local, event),
             event = next_lan(&mut self.lan) => Woken::Lan(event),
+            event = next_air(&mut self.field) => Woken::Air(event),
             done = self.keeper.done.recv() => Woken::Store(done),
             record = next_import(&mut self.import), if importing => Woken::Imported(record),
             () = tokio::time::sleep(wait) => Woken::Timer,
@@ -136,6 +142,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
             self.engine.poll_timeout(now),
             self.announce_at,
             self.drain_until,
+            self.field.as_ref().and_then(Field::deadline),
         ]
         .into_iter()
         .flatten()
@@ -151,6 +158,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
             Woken::Request(None) => self.stopping = true,
             Woken::Network(local, event) => self.network(local, event),
             Woken::Lan(event) => self.lan_event(event),
+            Woken::Air(event) => self.air_event(event),
             Woken::Store(Some(done)) => self.done(done),
             Woken::Store(None) => {
                 tracing::error!("the store's thread has ended");
@@ -192,6 +200,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
         if self.key.expired(self.engine.life()) {
             self.renew_key();
         }
+        self.turn_epoch();
         self.handle(Input::Timeout);
     }
 
@@ -236,6 +245,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
                         );
                     }
                 }
+                Effect::Near(effect) => self.near(effect),
                 Effect::SetTopics(topics) => {
                     self.nets
                         .current
@@ -268,10 +278,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 continue;
             };
             match *job {
-                Job::Commit(Write { token, .. }) => self.refused.push_back(Done::Persisted {
-                    token,
-                    outcome: PersistOutcome::Failed,
-                }),
+                Job::Commit(Write { token, .. }) => self
+                    .refused
+                    .push_back(Done::Persisted(vec![(token, PersistOutcome::Failed)])),
                 Job::Ask(Question::Load { link, content }) => {
                     self.refused.push_back(Done::Loaded {
                         link,
@@ -288,9 +297,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
 
     fn done(&mut self, done: Done) {
         match done {
-            Done::Persisted { token, outcome } => {
-                self.handle(Input::Persisted { token, outcome });
-                self.durable(token, outcome);
+            Done::Persisted(outcomes) => {
+                self.handle(Input::Persisted(outcomes.clone()));
+                for (token, outcome) in outcomes {
+                    self.durable(token, outcome);
+                }
             }
             Done::Loaded {
                 link,
@@ -357,15 +368,18 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 lan.shutdown().await;
             }
         };
+        let (draining, current, epochs) = self.nets.all_mut();
         let draining = async {
-            if let Some(draining) = &mut self.nets.draining {
+            if let Some(draining) = draining {
                 draining.network.shutdown().await;
             }
         };
+        let epochs = futures::future::join_all(epochs.iter_mut().map(|net| net.network.shutdown()));
         tokio::join!(
             lan,
             draining,
-            self.nets.current.network.shutdown(),
+            current.network.shutdown(),
+            epochs,
             self.keeper.finish()
         );
         drop(self.store);
@@ -377,6 +391,18 @@ impl<N: Network, L: Lan> Driver<N, L> {
 async fn next_lan<L: Lan>(lan: &mut Option<L>) -> LanEvent {
     match lan {
         Some(lan) => lan.next().await,
+        None => core::future::pending().await,
+    }
+}
+
+async fn next_air<N>(field: &mut Option<Field<N>>) -> AirEvent {
+    let heard = match field {
+        Some(field) => field.heard.recv().await,
+        None => None,
+    };
+    match heard {
+        Some(event) => event,
+        // No radio, or its task is gone.
         None => core::future::pending().await,
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     ports::{
         lan::{Lan, LanAdvertisement, LanEvent},
         network::{DownReason, Endpoint, Network, NetworkEvent},
+        radio::RadioAddress,
     },
 };
 
@@ -30,7 +31,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 role,
                 medium,
                 source,
-                endpoint: _,
+                endpoint,
             } => {
                 let link = self.nets.number(local, link);
                 // A LAN may use any addresses: who was sighted on it is on it.
@@ -47,6 +48,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
                     medium,
                     source,
                 });
+                if let Some(Endpoint::Memory(address, true)) = endpoint {
+                    self.radio_up(link, RadioAddress(address), role);
+                }
             }
             NetworkEvent::Frame { link, frame } => {
                 if let Some(link) = self.nets.find(local, link) {
@@ -79,6 +83,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
                     self.end_draining();
                 }
             }
+            NetworkEvent::RadioDialFailed { address, why } => self.radio_dial_failed(address, &why),
             NetworkEvent::DialFailed { peer, why } => {
                 tracing::debug!(%peer, %why, "a dial failed");
                 self.handle(Input::DialFailed { peer });

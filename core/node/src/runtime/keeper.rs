@@ -29,9 +29,11 @@ use crate::{
 pub(super) const KEEPER_QUEUE: usize = 8_192;
 /// Batches that share one flush at most.
 const MAX_SHARED: usize = 1_024;
-/// A flush begins so long after the one before at the earliest, unless somebody waits for it: far below
-/// what a person notices or a link's credit needs, and at most 200 flushes a second.
+/// Flushes that nobody waits for begin so far apart on average: far below what a person notices or a link's
+/// credit needs, and at most 200 a second.
 const FLUSH_GAP: Duration = Duration::from_millis(5);
+/// So many are let through at once: a single message is not kept waiting for what came before it.
+const FLUSH_BURST: u32 = 4;
 
 /// What the store's thread is asked.
 pub(super) enum Job {
@@ -66,10 +68,8 @@ pub(super) struct Write {
 
 /// What it answers.
 pub(super) enum Done {
-    Persisted {
-        token: Token,
-        outcome: PersistOutcome,
-    },
+    /// All of one flush.
+    Persisted(Vec<(Token, PersistOutcome)>),
     Loaded {
         link: LinkId,
         content: ContentId,
@@ -102,7 +102,9 @@ impl Keeper {
             store,
             inbox,
             outbox,
-            next_flush: Instant::now(),
+            budget: Budget {
+                paid: Instant::now(),
+            },
         };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
@@ -144,8 +146,25 @@ struct Worker {
     store: Arc<dyn Store>,
     inbox: flume::Receiver<Job>,
     outbox: mpsc::Sender<Done>,
-    /// When the next flush may begin that nobody waits for.
-    next_flush: Instant,
+    budget: Budget,
+}
+
+/// When flushes may begin that nobody waits for: one every [`FLUSH_GAP`] on average, [`FLUSH_BURST`] at
+/// once after a pause (the virtual scheduling form of ITU-T I.371's GCRA).
+struct Budget {
+    /// When all flushes so far are paid for.
+    paid: Instant,
+}
+
+impl Budget {
+    fn next(&self) -> Instant {
+        let credit = FLUSH_GAP * (FLUSH_BURST - 1);
+        self.paid.checked_sub(credit).unwrap_or(self.paid)
+    }
+
+    fn spend(&mut self, now: Instant) {
+        self.paid = self.paid.max(now) + FLUSH_GAP;
+    }
 }
 
 impl Worker {
@@ -156,10 +175,8 @@ impl Worker {
                 Job::Commit(write) => {
                     let mut group = Group::of(write);
                     after = self.gather(&mut group)?;
-                    self.next_flush = Instant::now() + FLUSH_GAP;
-                    for answer in group.commit(&*self.store) {
-                        self.say(answer)?;
-                    }
+                    self.budget.spend(Instant::now());
+                    self.say(Done::Persisted(group.commit(&*self.store)))?;
                 }
                 Job::Ask(question) => self.say(answer(&*self.store, question))?,
             }
@@ -171,11 +188,12 @@ impl Worker {
     /// Returns the job that has to come after the flush, if there is one.
     fn gather(&self, group: &mut Group) -> Result<Option<Job>, Gone> {
         loop {
-            let due = group.urgent || Instant::now() >= self.next_flush;
+            let at = self.budget.next();
+            let due = group.urgent || Instant::now() >= at;
             let next = if due {
                 self.inbox.try_recv().ok()
             } else {
-                self.inbox.recv_deadline(self.next_flush).ok()
+                self.inbox.recv_deadline(at).ok()
             };
             match next {
                 // The time has come, nobody is left who could come, or nobody is there.
@@ -242,7 +260,7 @@ impl Group {
         }
     }
 
-    fn commit(self, store: &dyn Store) -> Vec<Done> {
+    fn commit(self, store: &dyn Store) -> Vec<(Token, PersistOutcome)> {
         let batch = |ops: &[StoreOp]| ops.iter().flat_map(translate).collect::<Vec<_>>();
         let together = Batch {
             ops: self
@@ -264,7 +282,7 @@ impl Group {
                 outcome => outcome,
             };
             scrub |= outcome == PersistOutcome::Durable && ops.contains(&StoreOp::Scrub);
-            answers.push(Done::Persisted { token, outcome });
+            answers.push((token, outcome));
         }
         if scrub && let Err(error) = store.scrub() {
             tracing::warn!(%error, "what was deleted stays on the disk until the next compaction");
@@ -390,11 +408,8 @@ mod tests {
         for write in batches {
             assert!(group.join(write).is_ok());
         }
-        let outcome = |done| match done {
-            Done::Persisted { outcome, .. } => outcome,
-            _ => panic!("a commit is answered by its outcome"),
-        };
-        group.commit(store).into_iter().map(outcome).collect()
+        let answers = group.commit(store).into_iter();
+        answers.map(|(_, outcome)| outcome).collect()
     }
 
     #[test]
@@ -433,7 +448,9 @@ mod tests {
             store: Arc::new(Counting::default()),
             inbox,
             outbox,
-            next_flush: Instant::now() + Duration::from_secs(3600),
+            budget: Budget {
+                paid: Instant::now() + Duration::from_secs(3600),
+            },
         };
         (worker, answers)
     }
@@ -478,6 +495,24 @@ mod tests {
             _ => panic!("the question that the group concerns comes after it"),
         };
         assert_eq!(content.0, [7; 32]);
+    }
+
+    #[test]
+    fn flushes_are_spaced_after_a_burst() {
+        let start = Instant::now();
+        let mut budget = Budget { paid: start };
+        for _ in 0..FLUSH_BURST {
+            assert!(budget.next() <= start);
+            budget.spend(start);
+        }
+        assert_eq!(budget.next(), start + FLUSH_GAP);
+        // A pause fills it up to the burst and no further.
+        let later = start + Duration::from_secs(60);
+        for _ in 0..FLUSH_BURST {
+            assert!(budget.next() <= later);
+            budget.spend(later);
+        }
+        assert_eq!(budget.next(), later + FLUSH_GAP);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod channels;
 mod commands;
 mod doctor;
 mod driver;
+mod field;
 mod hear;
 pub(crate) mod home;
 mod keeper;

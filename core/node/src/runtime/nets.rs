@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
+use futures::stream::{FuturesUnordered, StreamExt};
 use sovereign_protocol::{
     id::{DiscoveryId, LinkId, TransportId},
     link_kind::Source,
@@ -11,6 +12,7 @@ use sovereign_protocol::{
 use crate::ports::{
     lan::LanSighting,
     network::{Endpoint, Network, NetworkCommand, NetworkEvent, Verdict},
+    radio::RadioAddress,
 };
 
 /// Endpoints tried for one peer.
@@ -42,6 +44,10 @@ impl<N: Network> Net<N> {
         core::mem::take(&mut self.links).into_values().collect()
     }
 
+    async fn next(&mut self) -> (TransportId, NetworkEvent) {
+        (self.local, self.network.next().await)
+    }
+
     pub(super) fn is_drained(&self) -> bool {
         self.links.is_empty()
     }
@@ -51,6 +57,11 @@ impl<N: Network> Net<N> {
 pub(super) struct Nets<N> {
     pub(super) current: Net<N>,
     pub(super) draining: Option<Net<N>>,
+    /// Those of the radio, one for each epoch's key: the last is the present epoch's, the others have links
+    /// that outlived theirs.
+    epochs: Vec<Net<N>>,
+    /// Where the other ends of links over the radio are.
+    at: BTreeMap<LinkId, RadioAddress>,
     /// Where a link number leads: the key of its network, and its number there.
     routes: BTreeMap<LinkId, (TransportId, LinkId)>,
     next_link: u64,
@@ -71,6 +82,8 @@ impl<N: Network> Nets<N> {
         Self {
             current,
             draining: None,
+            epochs: Vec::new(),
+            at: BTreeMap::new(),
             routes: BTreeMap::new(),
             next_link: 1,
             asked: BTreeMap::new(),
@@ -81,12 +94,12 @@ impl<N: Network> Nets<N> {
 
     /// The next event with the key of its network. Safe to cancel.
     pub(super) async fn next(&mut self) -> (TransportId, NetworkEvent) {
-        match &mut self.draining {
-            None => (self.current.local, self.current.network.next().await),
-            Some(draining) => tokio::select! {
-                event = self.current.network.next() => (self.current.local, event),
-                event = draining.network.next() => (draining.local, event),
-            },
+        let draining = self.draining.as_mut();
+        let others = draining.into_iter().chain(&mut self.epochs);
+        let mut others: FuturesUnordered<_> = others.map(Net::next).collect();
+        tokio::select! {
+            event = self.current.next() => event,
+            Some(event) = others.next() => event,
         }
     }
 
@@ -94,7 +107,8 @@ impl<N: Network> Nets<N> {
         if self.current.local == local {
             return Some(&mut self.current);
         }
-        self.draining.as_mut().filter(|net| net.local == local)
+        let others = self.draining.iter_mut().chain(&mut self.epochs);
+        others.into_iter().find(|net| net.local == local)
     }
 
     /// The node's number for a new link.
@@ -116,6 +130,7 @@ impl<N: Network> Nets<N> {
     pub(super) fn forget(&mut self, local: TransportId, link: LinkId) -> Option<LinkId> {
         let number = self.net(local)?.links.remove(&link)?;
         self.routes.remove(&number);
+        self.at.remove(&number);
         Some(number)
     }
 
@@ -190,6 +205,43 @@ impl<N: Network> Nets<N> {
             peer,
             endpoints: vec![endpoint],
         });
+    }
+
+    /// Takes the network of a new epoch of the radio, and gives those of earlier ones that have no links left.
+    /// A radio has seven links, so there are never many.
+    pub(super) fn begin_epoch(&mut self, fresh: Net<N>) -> Vec<Net<N>> {
+        self.epochs.push(fresh);
+        let last = self.epochs.len() - 1;
+        let all = core::mem::take(&mut self.epochs).into_iter().enumerate();
+        let (keep, gone): (Vec<_>, Vec<_>) =
+            all.partition(|(index, net)| *index == last || !net.is_drained());
+        self.epochs = keep.into_iter().map(|(_, net)| net).collect();
+        gone.into_iter().map(|(_, net)| net).collect()
+    }
+
+    /// Hands a command to the present epoch's network; `false` if there is none.
+    pub(super) fn submit_to_epoch(&mut self, command: NetworkCommand) -> bool {
+        let present = self.epochs.last_mut();
+        present.map(|net| net.network.submit(command)).is_some()
+    }
+
+    /// All networks, for the end.
+    pub(super) fn all_mut(&mut self) -> (Option<&mut Net<N>>, &mut Net<N>, &mut [Net<N>]) {
+        (self.draining.as_mut(), &mut self.current, &mut self.epochs)
+    }
+
+    pub(super) fn note_radio_address(&mut self, link: LinkId, address: RadioAddress) {
+        self.at.insert(link, address);
+    }
+
+    pub(super) fn radio_address(&self, link: LinkId) -> Option<RadioAddress> {
+        self.at.get(&link).copied()
+    }
+
+    /// Links whose other end has this radio address.
+    pub(super) fn links_at(&self, address: RadioAddress) -> Vec<LinkId> {
+        let at = self.at.iter().filter(|(_, at)| **at == address);
+        at.map(|(link, _)| *link).collect()
     }
 
     /// Starts the new key's network; nothing is dialled from the old one any more, and it is shut down

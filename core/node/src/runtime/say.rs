@@ -5,8 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use prost::Message as _;
 use sovereign_protocol::{
     channel::keys::ChannelKind,
-    engine::{Channel, Engine, OwnState, PeerState as EnginePeerState, PeerView},
-    id::{AuthorKey, MessageId, TransportId},
+    engine::{Channel, Engine, Neighbour, OwnState, PeerState as EnginePeerState, PeerView},
+    id::{AuthorKey, DiscoveryId, MessageId, TransportId},
     link_kind::Medium,
     wire::{local::MessageRecord, v1::CloseReason},
 };
@@ -71,11 +71,31 @@ pub(super) fn peer_info(view: &PeerView) -> PeerInfo {
             EnginePeerState::Seen => PeerState::Seen,
             EnginePeerState::Lost => PeerState::Lost,
         },
-        rssi_dbm: None,
+        rssi_dbm: view.dbm.map(i16::from),
         rtt_ms: view.rtt_ms,
         rank: view.rank,
         age_s: view.age.as_secs(),
     }
+}
+
+/// A neighbour that is not linked has shown no key yet: it is called by what it advertises.
+pub(super) fn neighbour_info(neighbour: &Neighbour) -> PeerInfo {
+    PeerInfo {
+        transport_id: neighbour_id(&neighbour.discovery),
+        identity: None,
+        name: None,
+        contact: false,
+        link: LinkWord::Ble,
+        state: PeerState::Seen,
+        rssi_dbm: neighbour.dbm.map(i16::from),
+        rtt_ms: None,
+        rank: neighbour.rank,
+        age_s: neighbour.age.as_secs(),
+    }
+}
+
+pub(super) fn neighbour_id(discovery: &DiscoveryId) -> String {
+    format!("ble:{discovery}")
 }
 
 pub(super) fn channel_summary(channel: &Channel) -> ChannelSummary {

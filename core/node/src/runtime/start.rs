@@ -6,7 +6,8 @@ use sovereign_protocol::{
     engine::{Engine, EngineConfig},
     identity::TransportKey,
     link::capability,
-    policy::dial,
+    policy::{dial, near},
+    radio::{discovery::ResolvingKey, rotation::Rotation},
     shelf::{Limits, life::LifeClock},
 };
 use tokio::sync::{broadcast, mpsc, watch};
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     driver::Driver,
+    field::Field,
     home::{self, Home},
     keeper::Keeper,
     nets::{Net, Nets},
@@ -23,17 +25,22 @@ use crate::{
     adapters::{
         clock::SystemClock,
         mdns::{self, MdnsLan},
-        p2p::{self, Listen, P2pConfig, P2pNetwork},
+        p2p::{self, Carriers, Listen, P2pConfig, P2pNetwork},
         rng::OsRng,
         store::{DiskStore, Options},
     },
+    air::Air,
     api::{ApiError, ErrorKind},
     config::NodeConfig,
     node::{COMMAND_QUEUE, EVENT_BACKLOG, Node},
-    ports::{clock::Clock, rng::Rng, store::Store},
+    ports::{clock::Clock, radio::Radio, rng::Rng, store::Store},
 };
 
-pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
+/// Starts a node, on a radio if there is one for it.
+pub(crate) async fn start<R: Radio>(
+    config: NodeConfig,
+    radio: Option<R>,
+) -> Result<Node, ApiError> {
     let listen = listen(&config.listen)?;
     let rng: Arc<dyn Rng> = Arc::new(OsRng);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(&OsRng));
@@ -57,6 +64,10 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
         dial: dial::Config {
             link_target: usize::from(config.lan_links),
             ..dial::Config::default()
+        },
+        near: near::Config {
+            budget: usize::from(config.ble_links),
+            profile: config.ble_profile,
         },
         gossip: config.gossip,
         capabilities: capability::CARRIES | if config.gossip { capability::GOSSIP } else { 0 },
@@ -92,6 +103,9 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
         };
         P2pNetwork::start(&config).map_err(|error| error.to_string())
     };
+    let field = radio
+        .filter(|_| config.ble)
+        .map(|radio| field(radio, salt, &mut random));
     let network =
         make_net(&key).map_err(|why| ApiError::new(ErrorKind::Invalid, why, "check --listen"))?;
     let nets = Nets::new(Net::new(network, key.id()));
@@ -135,6 +149,7 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
         announced: None,
         announce_at: None,
         drain_until: None,
+        field,
         requests,
         events: events.clone(),
         stopped: stopped_in,
@@ -158,6 +173,23 @@ pub(crate) async fn start(config: NodeConfig) -> Result<Node, ApiError> {
         events,
         stopped,
     })
+}
+
+fn field<R: Radio>(radio: R, salt: [u8; 16], random: &mut Randomness<'_>) -> Field<P2pNetwork> {
+    let (air, heard) = Air::start(radio);
+    let of_epoch = air.clone();
+    let make_net = move |key: &TransportKey| {
+        let config = P2pConfig {
+            listen: Listen::Radio,
+            gossip: false,
+            carriers: Carriers::Radio(of_epoch.clone()),
+            ..P2pConfig::new(*key.seed, *key.seed, salt)
+        };
+        P2pNetwork::start(&config).map_err(|error| error.to_string())
+    };
+    // Nobody has been given it yet, so it need not outlive the node.
+    let rotation = Rotation::new(ResolvingKey::generate(random));
+    Field::new(air, heard, Box::new(make_net), rotation)
 }
 
 fn listen(addresses: &[String]) -> Result<Listen, ApiError> {

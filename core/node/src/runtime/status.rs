@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::driver::Driver;
 use crate::{
     api::{IdentityInfo, LayerStatus, Status, StoreStatus},
-    ports::{lan::Lan, network::Network},
+    ports::{lan::Lan, network::Network, radio::RadioState},
 };
 
 impl<N: Network, L: Lan> Driver<N, L> {
@@ -76,10 +76,17 @@ impl<N: Network, L: Lan> Driver<N, L> {
             (_, Err(reason)) => layer("failed", Some(reason)),
             (Some(_), Ok(())) => layer("on", None),
         };
+        let ble = match self.field.as_ref().map(|field| &field.state) {
+            None => layer("off", Some("switched off in the configuration")),
+            Some(RadioState::On) => layer("on", None),
+            Some(RadioState::Off(why)) => layer("failed", Some(why)),
+            Some(RadioState::Forbidden(why)) => layer("failed", Some(why)),
+            Some(RadioState::Absent(why)) => layer("unavailable", Some(why)),
+        };
         let absent = || layer("unavailable", Some("not in this version"));
         BTreeMap::from([
             ("mdns".to_owned(), mdns),
-            ("ble".to_owned(), absent()),
+            ("ble".to_owned(), ble),
             ("dht".to_owned(), absent()),
         ])
     }

@@ -20,6 +20,14 @@ impl<N: Network, L: Lan> Driver<N, L> {
             }
             Tell::PeerUpdated(peer) => EventKind::PeerUpdated { peer: say::peer_info(&self.engine.peer(&peer, now)) },
             Tell::PeerLost(peer) => EventKind::PeerLost { transport_id: peer.to_string() },
+            Tell::NeighbourDiscovered(neighbour) => EventKind::PeerDiscovered { peer: say::neighbour_info(&neighbour) },
+            Tell::NeighbourUpdated(neighbour) => EventKind::PeerUpdated {
+                peer: match neighbour.peer {
+                    Some(peer) => say::peer_info(&self.engine.peer(&peer, now)),
+                    None => say::neighbour_info(&neighbour),
+                },
+            },
+            Tell::NeighbourLost(discovery) => EventKind::PeerLost { transport_id: say::neighbour_id(&discovery) },
             Tell::LinkUp { peer, medium } => {
                 EventKind::LinkUp { transport_id: peer.to_string(), link: say::link_word(medium) }
             }

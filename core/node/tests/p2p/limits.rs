@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sovereign_node::{
-    adapters::p2p::{P2pConfig, P2pNetwork},
+    adapters::p2p::{Carriers, P2pConfig, P2pNetwork},
     ports::network::{Endpoint, Network, NetworkCommand, NetworkEvent},
 };
 use sovereign_protocol::id::TransportId;
@@ -173,7 +173,7 @@ async fn above_the_memory_bound_no_connection_is_made() {
     poor.limits.resident_bytes = 1;
     let (node, at) = listening(&poor).await;
     let mut peer = P2pNetwork::start(&P2pConfig {
-        memory: false,
+        carriers: Carriers::Ip,
         ..config(2, &[])
     })
     .unwrap();

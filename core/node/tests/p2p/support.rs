@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sovereign_node::{
-    adapters::p2p::{Listen, P2pConfig, P2pNetwork},
+    adapters::p2p::{Carriers, Listen, P2pConfig, P2pNetwork},
     ports::network::{DownReason, Endpoint, Network, NetworkCommand, NetworkEvent},
 };
 use sovereign_protocol::{
@@ -19,7 +19,7 @@ pub const HANG: Duration = Duration::from_secs(60);
 pub fn config(n: u8, listen: &[Endpoint]) -> P2pConfig {
     P2pConfig {
         listen: Listen::These(listen.to_vec()),
-        memory: true,
+        carriers: Carriers::IpAndMemory,
         ..P2pConfig::new([n; 32], [n ^ 0x80; 32], [1; 16])
     }
 }

@@ -158,7 +158,7 @@ impl Engine {
             ops.push(StoreOp::DropMessage(message));
             self.states.remove(&message);
         }
-        self.own.retain(|_, (channel, _)| *channel != id);
+        self.own.leave(id);
         self.announce_membership();
         // The keys first: what a crash leaves of the rest is swept at the next start.
         let token = self.persist(vec![StoreOp::DropChannel(id)], Pending::Quiet);
@@ -297,7 +297,7 @@ impl Engine {
                 state: OwnState::Stored,
             });
             self.states.insert(envelope.id, OwnState::Stored);
-            self.own.insert(content, (id, envelope.id));
+            self.own.insert(content, id, envelope.id);
         }
         // In the log at once: the next message, written before this one is durable, follows it.
         let change = channel.log.insert(log_message(&envelope));

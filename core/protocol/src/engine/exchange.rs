@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use super::near::NearDue;
 use super::{Engine, Tell, Token, link::Link};
 use crate::{
     id::{ChannelId, ContentId, LinkId},
@@ -181,6 +182,7 @@ impl Engine {
             // The snapshot has served; its memory goes back.
             link.reconciliation = None;
             let peer = link.ends.peer;
+            self.near_due.push_back(NearDue::Reconciled(id));
             self.tell(Tell::Synced(peer));
             self.acknowledge_backlog(id);
         }
@@ -255,7 +257,7 @@ impl Engine {
     }
 
     /// The content id behind a short id of a link: of a bundle held, seen, or on its way to the disk.
-    fn resolve(&mut self, id: LinkId, short: ShortId) -> Option<ContentId> {
+    pub(super) fn resolve(&mut self, id: LinkId, short: ShortId) -> Option<ContentId> {
         let link = self.links.get_mut(&id)?;
         let key = link.key()?;
         let shelf = &self.shelf;

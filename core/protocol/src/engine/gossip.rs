@@ -6,6 +6,7 @@ use core::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use rand_core::CryptoRng;
 
+use super::near::NearDue;
 use super::{Effect, Engine, Judgement, Origin};
 use crate::{
     id::{ChannelId, LinkId},
@@ -26,6 +27,7 @@ impl Engine {
             link.tags = tags.into_iter().collect();
         }
         self.match_members(id);
+        self.near_due.push_back(NearDue::Proven(id));
         self.acknowledge_backlog(id);
     }
 

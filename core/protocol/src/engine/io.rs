@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
+use super::Neighbour;
 use crate::{
     id::{AuthorKey, ChannelId, ContentId, DiscoveryId, LinkId, MessageId, TransportId},
     link_kind::{Medium, Role, Source},
-    policy::dial::Sighting,
+    policy::{dial::Sighting, near},
     wire::v1::CloseReason,
 };
 
@@ -77,13 +78,9 @@ pub enum Input {
         /// Its bytes, unless it is gone.
         body: Option<Bytes>,
     },
-    /// Answer to [`Effect::Persist`].
-    Persisted {
-        /// Which batch.
-        token: Token,
-        /// Whether it is durable.
-        outcome: PersistOutcome,
-    },
+    /// Answers to [`Effect::Persist`]: those of one flush together, so that what they cause is sent
+    /// together.
+    Persisted(Vec<(Token, PersistOutcome)>),
     /// A gossip message to be judged.
     Gossip {
         /// For [`Effect::Judge`].
@@ -115,6 +112,8 @@ pub enum Input {
         /// Who was meant.
         peer: TransportId,
     },
+    /// Something happened on the radio. A link is reported by [`Input::LinkUp`] first.
+    Near(near::Event),
     /// A time-out that [`Engine::poll_timeout`](super::Engine::poll_timeout) named has come, or may have.
     Timeout,
 }
@@ -171,6 +170,8 @@ pub enum Effect {
         /// By which link.
         link: LinkId,
     },
+    /// What the radio is to do: connect, abort, probe, scan or advertise.
+    Near(near::Effect),
     /// Be subscribed to exactly these topics.
     SetTopics(Vec<[u8; 32]>),
     /// Publish to gossip.
@@ -288,6 +289,12 @@ pub enum Tell {
     PeerUpdated(TransportId),
     /// It is neither sighted nor linked any more.
     PeerLost(TransportId),
+    /// A neighbour was heard over the radio.
+    NeighbourDiscovered(Neighbour),
+    /// Its signal changed.
+    NeighbourUpdated(Neighbour),
+    /// It has not been heard for long.
+    NeighbourLost(DiscoveryId),
     /// A link's Hello is done.
     LinkUp {
         /// Who.

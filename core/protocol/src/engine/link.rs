@@ -9,9 +9,10 @@ use std::{
 use bytes::Bytes;
 use rand_core::CryptoRng;
 
+use super::near::NearDue;
 use super::{Effect, Engine, OwnState, Tell, owed::Owed};
 use crate::{
-    id::{ChannelId, ContentId, LinkId, TransportId},
+    id::{ChannelId, ContentId, DiscoveryId, LinkId, TransportId},
     link::{
         Incoming, LinkInfo, Offer, Output, PeerKey, SLOW_CREDIT, Session, SessionConfig,
         WIDE_CREDIT,
@@ -76,7 +77,11 @@ pub(super) struct Link {
     pub(super) backlog_due: bool,
     /// Until then: what it was told of.
     pub(super) acknowledged: BTreeSet<ContentId>,
+    /// To be told now.
+    pub(super) acknowledge: Vec<ShortId>,
     pub(super) rtt_ms: Option<u32>,
+    /// What its other end says it advertises over the radio.
+    pub(super) neighbour: Option<DiscoveryId>,
     pub(super) heard: Duration,
 }
 
@@ -154,7 +159,9 @@ impl Engine {
                 return;
             }
         };
-        self.dial_up(&ends, now, rng);
+        if ends.medium != Medium::Ble {
+            self.dial_up(&ends, now, rng);
+        }
         let mut nonce = [0; 16];
         rng.fill_bytes(&mut nonce);
         let slow = ends.medium.is_slow();
@@ -165,6 +172,7 @@ impl Engine {
             nonce,
             capabilities: self.config.capabilities,
             slow,
+            discovery: slow.then_some(self.radio_discovery).flatten(),
             credit: if slow { SLOW_CREDIT } else { WIDE_CREDIT },
         };
         let mut session = Session::new(config, now);
@@ -189,7 +197,9 @@ impl Engine {
             synced: false,
             backlog_due: true,
             acknowledged: BTreeSet::new(),
+            acknowledge: Vec::new(),
             rtt_ms: None,
+            neighbour: None,
             heard: now.boot,
         };
         self.links.insert(id, link);
@@ -205,6 +215,7 @@ impl Engine {
             nonce: [0; 16],
             capabilities: 0,
             slow: ends.medium.is_slow(),
+            discovery: None,
             credit: SLOW_CREDIT,
         };
         let mut session = Session::new(config, now);
@@ -238,7 +249,11 @@ impl Engine {
         self.fetch.link_down(id);
         self.membership_due.remove(&id);
         self.counters.count("link_closed");
-        self.dial_down(&link, refused, now, rng);
+        if link.ends.medium == Medium::Ble {
+            self.near_due.push_back(NearDue::Down(id, refused));
+        } else {
+            self.dial_down(&link, refused, now, rng);
+        }
         if link.ready.is_none() {
             return;
         }
@@ -292,7 +307,9 @@ impl Engine {
 
     fn incoming(&mut self, id: LinkId, incoming: Incoming, now: Now, rng: &mut impl CryptoRng) {
         match incoming {
-            Incoming::Ready { session, .. } => self.link_ready(id, session, now, rng),
+            Incoming::Ready {
+                session, discovery, ..
+            } => self.link_ready(id, session, discovery, now, rng),
             Incoming::Reconcile(body) => self.reconcile(id, &body, now),
             Incoming::Done => self.done(id),
             Incoming::Want(ids) => self.wanted(id, &shorts(&ids)),
@@ -318,17 +335,32 @@ impl Engine {
         }
     }
 
-    fn link_ready(&mut self, id: LinkId, session: [u8; 32], now: Now, rng: &mut impl CryptoRng) {
+    fn link_ready(
+        &mut self,
+        id: LinkId,
+        session: [u8; 32],
+        discovery: Option<DiscoveryId>,
+        now: Now,
+        rng: &mut impl CryptoRng,
+    ) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         let ends = link.ends;
+        link.neighbour = discovery;
         link.ready = Some(Ready {
             session,
             key: SessionKey::new(&session),
             since: now.boot,
         });
         self.peer_ready(&ends);
+        self.near_due.push_back(NearDue::Proven(id));
+        if ends.medium == Medium::Ble {
+            // Which of two links to a peer stays is found out by a probe (`policy::near`).
+            self.scheduler.ready(id, session, now.boot);
+            self.open_exchange(id);
+            return;
+        }
         for outlived in self.outlived_by(id, now) {
             self.close(outlived, CloseReason::Duplicate, now, rng);
         }
@@ -457,7 +489,7 @@ impl Engine {
             }
         }
         for content in handed {
-            if let Some((channel, message)) = self.own.get(&content).copied() {
+            if let Some((channel, message)) = self.own.get(&content) {
                 self.raise_state(channel, message, OwnState::Sent);
             }
         }

@@ -7,7 +7,9 @@ mod exchange;
 mod gossip;
 mod io;
 mod link;
+mod near;
 mod owed;
+mod own;
 mod peers;
 mod persisted;
 mod receipts;
@@ -27,13 +29,14 @@ use rand_core::CryptoRng;
 pub use channel::Channel;
 pub use compose::{ChannelError, Composed, SendError};
 pub use io::{Effect, Input, Judgement, OwnState, PersistOutcome, StoreOp, Tell, Token};
+pub use near::Neighbour;
 pub use peers::{PeerState, PeerView, UNKNOWN_SOURCE};
 pub use receive::{Origin, Taken};
 pub use restore::{RestoreError, Stored, Who};
 pub use upkeep::Counters;
 
 use crate::{
-    id::{ChannelId, ContentId, DeviceId, LinkId, MessageId, TransportId},
+    id::{ChannelId, ContentId, DeviceId, DiscoveryId, LinkId, MessageId, TransportId},
     identity::Identity,
     link::Scheduler,
     link_kind::Source,
@@ -41,6 +44,7 @@ use crate::{
         dial::{self, DialPolicy},
         eager::{Eager, HaveBatcher},
         fetch::Fetch,
+        near::{self as near_policy, NearPolicy},
         strikes::{Strikes, Verdict},
     },
     shelf::{Limits, Shelf, life::LifeClock},
@@ -61,6 +65,8 @@ pub struct EngineConfig {
     pub gossip: bool,
     /// Whom to dial and how many links to hold.
     pub dial: dial::Config,
+    /// How many links to hold over Bluetooth LE, and what to spend.
+    pub near: near_policy::Config,
     /// Capability bits of `docs/protocol.md` §7.2.
     pub capabilities: u32,
 }
@@ -102,7 +108,7 @@ pub struct Engine {
     channels: BTreeMap<ChannelId, Channel>,
     shelf: Shelf,
     /// Own messages that are not delivered yet, by the bundle that carries them.
-    own: BTreeMap<ContentId, (ChannelId, MessageId)>,
+    own: own::Own,
     states: BTreeMap<MessageId, OwnState>,
     links: BTreeMap<LinkId, link::Link>,
     scheduler: Scheduler,
@@ -113,6 +119,10 @@ pub struct Engine {
     /// Peers that are to be let go, and where they are.
     let_go: Vec<(TransportId, Source, Verdict)>,
     dial: DialPolicy,
+    near: NearPolicy,
+    /// What this node advertises over the radio.
+    radio_discovery: Option<DiscoveryId>,
+    near_due: VecDeque<near::NearDue>,
     sightings: peers::Sightings,
     /// Links that are to be told which channels this node is in.
     membership_due: BTreeSet<LinkId>,
@@ -169,7 +179,11 @@ impl Engine {
                 content,
                 body,
             } => self.loaded(link, content, body),
-            Input::Persisted { token, outcome } => self.persisted(token, outcome, now, rng),
+            Input::Persisted(outcomes) => {
+                for (token, outcome) in outcomes {
+                    self.persisted(token, outcome, now, rng);
+                }
+            }
             Input::Gossip { token, data } => self.gossiped(token, &data, now),
             Input::Announced {
                 transport,
@@ -178,6 +192,7 @@ impl Engine {
             Input::Sighted { sighting, medium } => self.sighted(sighting, medium, now, rng),
             Input::SightingLost { discovery } => self.sighting_lost(discovery, now, rng),
             Input::DialFailed { peer } => self.dial_failed(peer, now, rng),
+            Input::Near(event) => self.near_event(event, now, rng),
             Input::Timeout => self.timeout(now, rng),
         }
         self.settle_links(now, rng);
@@ -186,8 +201,11 @@ impl Engine {
     /// Brings every link to rest: what can be asked, announced or sent is.
     fn settle_links(&mut self, now: Now, rng: &mut impl CryptoRng) {
         self.punish(now, rng);
+        self.tell_near(now, rng);
         self.pump_membership(rng);
+        self.pump_acknowledgements();
         self.pump_exchange(now);
+        self.tell_near(now, rng);
         self.pump_links(now);
     }
 

@@ -56,6 +56,8 @@ pub struct PeerView {
     pub medium: Medium,
     /// Round-trip time in milliseconds.
     pub rtt_ms: Option<u32>,
+    /// Smoothed signal in dBm, over the radio.
+    pub dbm: Option<i8>,
     /// Time since it was last heard.
     pub age: Duration,
     /// 1 is best: linked before sighted, then the quicker.
@@ -115,6 +117,7 @@ impl Engine {
                 .or(sighted.map(|sighted| sighted.medium))
                 .unwrap_or(Medium::Lan),
             rtt_ms: best.and_then(|link| link.rtt_ms),
+            dbm: self.dbm_of_peer(peer),
             age: now.boot.saturating_sub(heard.unwrap_or(now.boot)),
             rank: 0,
         }

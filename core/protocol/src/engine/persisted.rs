@@ -207,9 +207,8 @@ impl Engine {
         }
         for message in &change.dropped {
             self.states.remove(message);
+            self.own.remove_message(message);
         }
-        self.own
-            .retain(|_, (_, message)| !change.dropped.contains(message));
         let ops = change.dropped.into_iter().map(StoreOp::DropMessage);
         self.persist_quietly(ops.collect());
     }
@@ -224,7 +223,7 @@ impl Engine {
         }
         *known = state;
         if state == OwnState::Delivered {
-            self.own.retain(|_, (_, own)| *own != message);
+            self.own.remove_message(&message);
         }
         self.persist(vec![StoreOp::PutState { message, state }], Pending::Quiet);
         self.tell(Tell::State {

@@ -12,7 +12,7 @@ use crate::{
     message::envelope::Kind,
     reconcile::{
         ShortId,
-        frames::{MAX_IDS_PER_FRAME, pack},
+        frames::{MAX_IDS_PER_FRAME, pack, pack_all},
     },
     time::Now,
     wire::v1::{Delivered, frame::Body},
@@ -42,9 +42,17 @@ impl Engine {
         if link.backlog_due && link.acknowledged.len() < MAX_TOLD {
             link.acknowledged.insert(content);
         }
-        let ids = pack(&[key.short(&content)]);
-        // A session that takes no frame is closing: the next backlog tells again.
-        let _ = link.session.send(Body::Delivered(Delivered { ids }));
+        link.acknowledge.push(key.short(&content));
+    }
+
+    /// Says what has become durable, in as few frames as it takes.
+    pub(super) fn pump_acknowledgements(&mut self) {
+        for link in self.links.values_mut() {
+            for ids in pack_all(&core::mem::take(&mut link.acknowledge)) {
+                // A session that takes no frame is closing: the next backlog tells again.
+                let _ = link.session.send(Body::Delivered(Delivered { ids }));
+            }
+        }
     }
 
     /// A bundle came again that is known here: a member hears that it is, whoever brought it first.
@@ -106,23 +114,15 @@ impl Engine {
 
     /// The other end says that it opened and stored these.
     pub(super) fn delivered(&mut self, id: LinkId, shorts: &[ShortId]) {
-        let Some(link) = self.links.get(&id) else {
-            return;
-        };
-        let Some(key) = link.key() else { return };
-        if link.member_of.is_empty() {
-            return;
-        }
-        let raised: Vec<_> = self
-            .own
-            .iter()
-            .filter(|(content, (channel, _))| {
-                link.member_of.contains(channel) && shorts.contains(&key.short(content))
-            })
-            .map(|(_, own)| *own)
-            .collect();
-        for (channel, message) in raised {
-            self.raise_state(channel, message, OwnState::Delivered);
+        for short in shorts {
+            let Some(content) = self.resolve(id, *short) else {
+                continue;
+            };
+            if let Some((channel, message)) = self.own.get(&content)
+                && self.is_member(id, &channel)
+            {
+                self.raise_state(channel, message, OwnState::Delivered);
+            }
         }
     }
 

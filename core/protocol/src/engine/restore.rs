@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use prost::Message as _;
 use rand_core::CryptoRng;
 
-use super::{Channel, Counters, Engine, EngineConfig, OwnState, StoreOp};
+use super::{Channel, Counters, Engine, EngineConfig, OwnState, StoreOp, own::Own};
 use crate::{
     channel::keys::ChannelKeys,
     id::{AuthorKey, ChannelId, ContentId, DeviceId, MessageId},
@@ -18,6 +18,7 @@ use crate::{
         dial::DialPolicy,
         eager::{Eager, HaveBatcher},
         fetch::Fetch,
+        near::NearPolicy,
         strikes::Strikes,
     },
     shelf::{Recorded, Shelf, life::LifeClock},
@@ -126,7 +127,7 @@ impl Engine {
             channels.insert(id, channel);
         }
         let states: BTreeMap<MessageId, OwnState> = stored.states.into_iter().collect();
-        let mut own = BTreeMap::new();
+        let mut own = Own::default();
         let mut messages = Vec::new();
         for (id, bytes) in stored.messages {
             messages.push(read_message(id, &bytes).ok_or(RestoreError::Message(id))?);
@@ -149,7 +150,7 @@ impl Engine {
                 .get(&id)
                 .is_some_and(|state| *state < OwnState::Delivered);
             if undelivered && shelf.held(&content) {
-                own.insert(content, (channel.id(), id));
+                own.insert(content, channel.id(), id);
             }
             let change = channel.log.insert(message).unwrap_or_default();
             swept.extend(change.dropped.into_iter().map(StoreOp::DropMessage));
@@ -159,6 +160,9 @@ impl Engine {
         }
         let mut engine = Self {
             dial: DialPolicy::new(config.dial, rng),
+            near: NearPolicy::new(config.near),
+            near_due: VecDeque::new(),
+            radio_discovery: None,
             config,
             identity,
             device,

@@ -74,6 +74,7 @@ impl Engine {
         self.topics_due = false;
         self.renew_topics(now);
         self.run_dial(now, rng);
+        self.run_near(now, rng);
         self.drop_quiet_indexes(now);
         let probe = self.probe.is_some_and(|at| at <= now.boot);
         if probe || self.clock_saved + CLOCK_SAVED_EVERY <= now.boot {
@@ -110,6 +111,7 @@ impl Engine {
             self.probe,
             self.topics_due.then_some(now.boot),
             self.dial.poll_timeout(),
+            self.near.poll_timeout(),
             self.next_topics(now),
             Some(self.clock_saved + CLOCK_SAVED_EVERY),
         ]

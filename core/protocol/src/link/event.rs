@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::frame::{Body, FrameError};
 use crate::{
-    id::{ContentId, TransportId},
+    id::{ContentId, DiscoveryId, TransportId},
     link_kind::Role,
     wire::v1::CloseReason,
 };
@@ -24,6 +24,8 @@ pub struct SessionConfig {
     pub capabilities: u32,
     /// Whether the adapter's queue is that of a slow link.
     pub slow: bool,
+    /// What this node advertises over the radio, on a link over it.
+    pub discovery: Option<DiscoveryId>,
     /// Window for the peer, bytes: [`super::WIDE_CREDIT`] or [`super::SLOW_CREDIT`]; held to 2,048 … 262,144.
     pub credit: u32,
 }
@@ -39,6 +41,8 @@ pub enum Incoming {
         capabilities: u32,
         /// The version spoken from here on.
         version: u32,
+        /// What the peer says it advertises over the radio: a hint.
+        discovery: Option<DiscoveryId>,
     },
     /// Summary, Symbols or More, for the reconciliation.
     Reconcile(Body),

@@ -1,10 +1,12 @@
 //! Hello: versions, capabilities, extensions, the session's id (docs/protocol.md §7.2, MSG-9).
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    id::DiscoveryId,
     identity::Transcript,
-    wire::v1::{CloseReason, Hello},
+    wire::v1::{CloseReason, Extension, Hello},
 };
 
 /// Least version of `link/1` that this code speaks.
@@ -45,17 +47,37 @@ pub(super) fn negotiate(hello: &Hello) -> Result<u32, CloseReason> {
     if common < MIN_VERSION.max(hello.min_version) {
         return Err(CloseReason::Version);
     }
-    // No extension is known to this version.
+    // What this version knows is never critical.
     if hello.extensions.iter().any(|extension| extension.critical) {
         return Err(CloseReason::Critical);
     }
     Ok(common)
 }
 
+/// Extension of a Hello: what its sender advertises over the radio.
+const DISCOVERY: u32 = 1;
+
+pub(super) fn discovery_extension(id: &DiscoveryId) -> Extension {
+    Extension {
+        id: DISCOVERY,
+        critical: false,
+        data: Bytes::copy_from_slice(&id.0),
+    }
+}
+
+/// The first that has the right length.
+pub(super) fn discovery_of(hello: &Hello) -> Option<DiscoveryId> {
+    let known = hello.extensions.iter();
+    known
+        .filter(|extension| extension.id == DISCOVERY)
+        .find_map(|extension| <[u8; 8]>::try_from(&extension.data[..]).ok())
+        .map(DiscoveryId)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::TransportId, wire::v1::Extension};
+    use crate::id::TransportId;
 
     fn hello(min_version: u32, max_version: u32) -> Hello {
         Hello {
@@ -72,6 +94,29 @@ mod tests {
         assert_eq!(negotiate(&hello(1, 9)), Ok(1));
         assert_eq!(negotiate(&hello(2, 9)), Err(CloseReason::Version));
         assert_eq!(negotiate(&hello(0, 0)), Err(CloseReason::Version));
+    }
+
+    #[test]
+    fn a_hello_tells_what_is_advertised() {
+        let id = DiscoveryId([7; 8]);
+        let mut hello = hello(1, 1);
+        assert_eq!(discovery_of(&hello), None);
+        let short = Extension {
+            data: Bytes::from_static(&[7; 7]),
+            ..discovery_extension(&id)
+        };
+        let other = Extension {
+            id: 2,
+            ..discovery_extension(&id)
+        };
+        hello.extensions = vec![other, short];
+        assert_eq!(discovery_of(&hello), None);
+        hello.extensions.push(discovery_extension(&id));
+        hello
+            .extensions
+            .push(discovery_extension(&DiscoveryId([8; 8])));
+        assert_eq!(discovery_of(&hello), Some(id));
+        assert_eq!(negotiate(&hello), Ok(1));
     }
 
     #[test]

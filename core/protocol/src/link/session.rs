@@ -11,7 +11,9 @@ use super::{
     credit::Window,
     event::{Incoming, Output, SendError, SessionConfig},
     frame::{self, Body, FrameError, LENGTH_PREFIX},
-    handshake::{MAX_VERSION, MIN_VERSION, negotiate, session_id},
+    handshake::{
+        MAX_VERSION, MIN_VERSION, discovery_extension, discovery_of, negotiate, session_id,
+    },
     outbox::{Kind, Offer, Outbox, Overflow},
     reassembly::{Progress, Reassembly},
 };
@@ -353,7 +355,12 @@ impl Session {
             nonce: self.config.nonce.to_vec().into(),
             capabilities: self.config.capabilities,
             credit: self.config.credit,
-            extensions: Vec::new(),
+            extensions: self
+                .config
+                .discovery
+                .iter()
+                .map(discovery_extension)
+                .collect(),
         }));
     }
 
@@ -389,6 +396,7 @@ impl Session {
             session,
             capabilities: hello.capabilities,
             version,
+            discovery: discovery_of(hello),
         })
     }
 

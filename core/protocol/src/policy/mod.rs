@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod dial;
 pub mod eager;
 pub mod fetch;
+pub mod near;
 pub mod strikes;
 
 use core::time::Duration;

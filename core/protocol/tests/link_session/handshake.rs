@@ -40,6 +40,7 @@ fn both_sides_compute_one_session() {
         session: session_id(&transcript),
         capabilities: 3,
         version: 1,
+        discovery: None,
     };
     assert_eq!(pair.dialer.heard, vec![expected.clone()]);
     assert_eq!(pair.listener.heard, vec![expected]);

@@ -28,6 +28,7 @@ pub(crate) fn config(role: Role, slow: bool) -> SessionConfig {
         Role::Listener => (2, 1),
     };
     SessionConfig {
+        discovery: None,
         role,
         local: TransportId([local; 32]),
         remote: TransportId([remote; 32]),

@@ -349,7 +349,7 @@ impl World {
                 assert_ne!(judgement, Judgement::Reject, "an honest world");
             }
             Effect::Tell(tell) => self.nodes[node].tells.push(tell),
-            Effect::Dial { .. } => {}
+            Effect::Dial { .. } | Effect::Near(_) => {}
         }
     }
 
@@ -366,7 +366,7 @@ impl World {
             PersistOutcome::Durable
         };
         self.promise(node, token, outcome);
-        self.tell(node, Input::Persisted { token, outcome });
+        self.tell(node, Input::Persisted(vec![(token, outcome)]));
     }
 
     fn promise(&mut self, node: usize, token: Token, outcome: PersistOutcome) {

@@ -219,6 +219,7 @@ impl Node {
         assert!(self.engine.is_none(), "the node is running");
         let now = self.at(world);
         let config = EngineConfig {
+            near: sovereign_protocol::policy::near::Config::default(),
             limits: self.setup.limits,
             gossip: self.setup.gossip,
             dial: dial::Config {

@@ -48,6 +48,7 @@ impl World {
         let mut nonce = [7; 16];
         nonce[..8].copy_from_slice(&wire.to_be_bytes());
         let config = SessionConfig {
+            discovery: None,
             role: Role::Dialer,
             local: transport,
             remote: self.nodes[node].transport(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::ports::network::Endpoint;
+use crate::{air::Air, ports::network::Endpoint};
 
 /// Configuration. The defaults are those of a person's node.
 #[derive(Debug, Clone)]
@@ -19,8 +19,8 @@ pub struct P2pConfig {
     pub listen: Listen,
     /// Whether gossip, the fast path of decision 10, runs at all.
     pub gossip: bool,
-    /// Whether the in-process memory transport is there: for tests and the simulator.
-    pub memory: bool,
+    /// What connections run over.
+    pub carriers: Carriers,
     /// Time between two pings on a wide link.
     pub ping_interval: Duration,
     /// A ping unanswered for this long ends the link.
@@ -39,12 +39,23 @@ impl P2pConfig {
             source_salt,
             listen: Listen::Everywhere,
             gossip: true,
-            memory: false,
+            carriers: Carriers::Ip,
             ping_interval: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(20),
             limits: Limits::default(),
         }
     }
+}
+
+/// What connections run over.
+#[derive(Debug, Clone)]
+pub enum Carriers {
+    /// TCP and QUIC.
+    Ip,
+    /// These, and the in-process memory transport: for tests and the simulator.
+    IpAndMemory,
+    /// A radio, and nothing else: a network of its own for each epoch's key (ADR 18).
+    Radio(Air),
 }
 
 /// Where a node listens.
@@ -55,6 +66,8 @@ pub enum Listen {
     Everywhere,
     /// Exactly here; none means nowhere.
     These(Vec<Endpoint>),
+    /// On the radio of [`Carriers::Radio`].
+    Radio,
 }
 
 /// Bounds on connections. The defaults assume a desktop or phone: a person has some dozens of

@@ -9,7 +9,7 @@ use std::{
 use libp2p::{Swarm, core::transport::ListenerId, swarm::NetworkBehaviour};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{P2pError, address::multiaddr_of, config::Listen};
+use super::{P2pError, address::multiaddr_of, config::Listen, transport::RADIO};
 use crate::ports::network::Endpoint;
 
 /// Attempts to find one number that is free in both families.
@@ -22,6 +22,7 @@ pub(super) fn listen<B: NetworkBehaviour>(
 ) -> Result<Vec<ListenerId>, P2pError> {
     let endpoints = match listen {
         Listen::These(endpoints) => endpoints.clone(),
+        Listen::Radio => vec![RADIO],
         Listen::Everywhere => [wildcards(Kind::Tcp)?, wildcards(Kind::Quic)?].concat(),
     };
     endpoints

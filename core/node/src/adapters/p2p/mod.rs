@@ -36,7 +36,7 @@ use tokio::{
 use tokio_util::sync::PollSender;
 
 pub use address::{ListenAddressError, parse_dial, parse_listen, source_of_address};
-pub use config::{Limits, Listen, P2pConfig, P2pError};
+pub use config::{Carriers, Limits, Listen, P2pConfig, P2pError};
 pub use counters::P2pCounters;
 pub use slow_key::SlowKey;
 pub use transport::SlowStats;
@@ -90,7 +90,7 @@ impl P2pNetwork {
         let (commands, commands_out) = mpsc::channel(COMMAND_QUEUE);
         let (stop, stopped) = oneshot::channel();
 
-        let transport = transport::build(&keypair, &slow_key, config.memory, &slow_stats)?;
+        let transport = transport::build(&keypair, &slow_key, &config.carriers, &slow_stats)?;
         let behaviour = Behaviour::new(
             config,
             &keypair,
@@ -112,6 +112,7 @@ impl P2pNetwork {
             pending: VecDeque::new(),
             listeners,
             gossip: Gossip::default(),
+            radio_dials: std::collections::BTreeMap::new(),
         };
         Ok(Self {
             hub,
@@ -190,6 +191,7 @@ impl Network for P2pNetwork {
             NetworkCommand::Dial { peer, endpoints } => {
                 self.queue(Command::Dial { peer, endpoints })
             }
+            NetworkCommand::DialRadio { address } => self.queue(Command::DialRadio { address }),
             NetworkCommand::Publish { topic, data } => self.queue(Command::Publish { topic, data }),
             NetworkCommand::Judge { token, verdict } => {
                 self.queue(Command::Judge { token, verdict })

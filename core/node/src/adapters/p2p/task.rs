@@ -4,7 +4,7 @@
 //! Swarm is not polled, so that nothing piles up; commands are still taken, so that `submit` finds room.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     future::poll_fn,
     num::NonZeroU8,
     sync::{Arc, atomic::Ordering},
@@ -18,7 +18,7 @@ use libp2p::{
     core::transport::ListenerId,
     gossipsub, ping,
     swarm::{
-        DialError, SwarmEvent,
+        ConnectionId, DialError, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
     },
 };
@@ -36,7 +36,10 @@ use super::{
     link::{Gone, Hub},
     peer_id_of,
 };
-use crate::ports::network::{DownReason, Endpoint, NetworkEvent, Topic, Verdict};
+use crate::ports::{
+    network::{DownReason, Endpoint, NetworkEvent, Topic, Verdict},
+    radio::RadioAddress,
+};
 
 /// Addresses of one dial (the port's contract).
 const MAX_ENDPOINTS: usize = 16;
@@ -57,6 +60,9 @@ pub(super) enum Command {
     Dial {
         peer: TransportId,
         endpoints: Vec<Endpoint>,
+    },
+    DialRadio {
+        address: RadioAddress,
     },
     Publish {
         topic: Topic,
@@ -79,6 +85,8 @@ pub(super) struct Task {
     pub(super) pending: VecDeque<NetworkEvent>,
     pub(super) listeners: Vec<ListenerId>,
     pub(super) gossip: Gossip,
+    /// Radio addresses that were dialled, by their connections: bounded as these are.
+    pub(super) radio_dials: BTreeMap<ConnectionId, RadioAddress>,
 }
 
 impl Task {
@@ -140,6 +148,7 @@ impl Task {
     fn command(&mut self, command: Command) {
         match command {
             Command::Dial { peer, endpoints } => self.dial(peer, endpoints),
+            Command::DialRadio { address } => self.dial_radio(address),
             Command::Publish { topic, data } => {
                 if let Some(gate) = self.swarm.behaviour_mut().gossip.as_mut() {
                     self.gossip.publish(gate.inner_mut(), &topic, data.into());
@@ -176,6 +185,26 @@ impl Task {
         }
     }
 
+    /// Dials whoever has this radio address: nobody knows yet who that is.
+    fn dial_radio(&mut self, address: RadioAddress) {
+        let options = DialOpts::unknown_peer_id()
+            .address(multiaddr_of(Endpoint::Memory(address.0, true)))
+            .build();
+        let connection = options.connection_id();
+        match self.swarm.dial(options) {
+            Ok(()) => {
+                self.radio_dials.insert(connection, address);
+            }
+            Err(why) => self.radio_dial_failed(address, &why),
+        }
+    }
+
+    fn radio_dial_failed(&mut self, address: RadioAddress, why: &DialError) {
+        let why = explain(why);
+        self.pending
+            .push_back(NetworkEvent::RadioDialFailed { address, why });
+    }
+
     fn dial_failed(&mut self, peer: TransportId, why: String) {
         self.pending
             .push_back(NetworkEvent::DialFailed { peer, why });
@@ -210,11 +239,15 @@ impl Task {
                 tracing::warn!(%error, "a listener has trouble")
             }
             SwarmEvent::OutgoingConnectionError {
-                peer_id: Some(peer_id),
+                connection_id,
+                peer_id,
                 error,
-                ..
             } => {
-                if let Some(peer) = super::transport_id_of(&peer_id) {
+                if let Some(address) = self.radio_dials.remove(&connection_id) {
+                    self.radio_dial_failed(address, &error);
+                } else if let Some(peer_id) = peer_id
+                    && let Some(peer) = super::transport_id_of(&peer_id)
+                {
                     self.dial_failed(peer, explain(&error));
                 }
             }
@@ -230,6 +263,7 @@ impl Task {
     }
 
     fn gone(&mut self, Gone { link, reason }: Gone) {
+        let radio = self.radio_dials.remove(&link.connection);
         if link.is_up() {
             self.pending.push_back(NetworkEvent::Down {
                 link: link.id,
@@ -243,7 +277,12 @@ impl Task {
                 DownReason::Broken(why) => why.clone(),
                 other => format!("the connection ended before the link was up ({other:?})"),
             };
-            self.dial_failed(link.peer, why);
+            match radio {
+                Some(address) => self
+                    .pending
+                    .push_back(NetworkEvent::RadioDialFailed { address, why }),
+                None => self.dial_failed(link.peer, why),
+            }
         }
         if reason == DownReason::Unsupported {
             self.pending.push_back(NetworkEvent::Down {

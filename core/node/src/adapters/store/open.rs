@@ -244,11 +244,10 @@ impl Opening {
             self.files.sync(journal)?;
         }
         self.files.remove(&self.dir.join(JOURNAL_NEW))?;
-        // Before the first write: an old marker must never meet a newer journal.
-        if self.dir.join(marker::MARKER_FILE).try_exists()? {
-            self.files.remove(&self.dir.join(marker::MARKER_FILE))?;
-            self.files.sync_dir(&self.dir)?;
-        }
+        // Before the first write, so that after a kill the journal counts as unclean. That the removal itself
+        // is durable does not matter: a marker that a power cut brings back names a length that the journal
+        // has had, and what it would spare, the flush above, has nothing left to flush then.
+        self.files.remove(&self.dir.join(marker::MARKER_FILE))?;
         if !self.lock.is_marked()? {
             self.lock.mark(&self.files)?;
         }

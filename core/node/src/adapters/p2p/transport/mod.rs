@@ -1,9 +1,10 @@
-//! The transports: TCP and QUIC, scoped link-local TCP, and the memory transport of tests.
+//! The transports: TCP and QUIC, scoped link-local TCP, the radio, and the memory transport of tests.
 
 mod bounded_yamux;
 mod expected;
 mod link_local;
 mod memory;
+mod radio;
 mod slow_stream;
 mod solo;
 
@@ -20,12 +21,14 @@ use libp2p::{
     noise, quic, tcp,
 };
 
+pub(super) use radio::LISTEN as RADIO;
 pub use slow_stream::SlowStats;
 
-use super::{P2pError, SlowKey};
+use super::{Carriers, P2pError, SlowKey};
 use bounded_yamux::BoundedYamux;
 use expected::Expected;
 use memory::MemoryHalf;
+use radio::RadioTransport;
 use slow_stream::SlowStream;
 use solo::SoloMuxer;
 
@@ -54,7 +57,7 @@ const SLOW_PROLOGUE: &[u8] = b"sovereign/slow/1/noise/link/1";
 pub(super) fn build(
     keypair: &Keypair,
     slow_key: &SlowKey,
-    memory: bool,
+    carriers: &Carriers,
     stats: &SlowStats,
 ) -> Result<Boxed<Output>, P2pError> {
     let setup = |what| {
@@ -63,6 +66,9 @@ pub(super) fn build(
             why: why.to_string(),
         }
     };
+    if let Carriers::Radio(air) = carriers {
+        return Ok(slow(RadioTransport::new(air.clone()), slow_key.clone()));
+    }
     let noise = noise::Config::new(keypair).map_err(setup("Noise"))?;
     let yamux = BoundedYamux {
         streams: MAX_STREAMS,
@@ -85,7 +91,7 @@ pub(super) fn build(
         .boxed();
     // First of all: libp2p's TCP takes such an address too, and drops the scope.
     let ip = either(link_local, either(quic, tcp));
-    if !memory {
+    if !matches!(carriers, Carriers::IpAndMemory) {
         return Ok(Expected(ip).boxed());
     }
     let wide = MemoryHalf::new(false)
