@@ -1,6 +1,8 @@
-//! Adapters: the only places that name `libp2p::`, `sled::` or `mdns_sd::` types. No adapter uses another.
+//! Adapters: the only places that name `libp2p::`, `sled::`, `mdns_sd::` or `trouble_host::` types. No adapter uses another.
 
 pub mod clock;
+#[cfg(feature = "hci")]
+pub mod hci;
 pub mod lan_memory;
 pub mod mdns;
 pub mod p2p;

@@ -4,24 +4,21 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
-use bytes::{BufMut as _, Bytes, BytesMut};
 use serde_json::{Value, json};
 use sovereign_node::adapters::hci::{Config, HciRadio, Line};
 use sovereign_node::contract::radio::RadioFixture;
-use sovereign_node::ports::radio::{
-    Radio, RadioCommand, RadioError, RadioEvent, RadioState,
-};
+use sovereign_node::ports::radio::{Radio, RadioCommand, RadioError, RadioEvent, RadioState};
 use tempfile::TempDir;
 
 /// Where L2CAP channels are taken in these tests.
-pub const PSM: u16 = 0xc1;
+pub(crate) const PSM: u16 = 0xc1;
 
 /// An air of this test's own; with `PSM`, its radios speak L2CAP.
-pub struct Lab<const L2CAP: bool> {
+pub(crate) struct Lab<const L2CAP: bool> {
     air: Arc<Mutex<Air>>,
     radios: usize,
     /// Whether radios that join from now on do.
-    pub speaks_l2cap: bool,
+    pub(crate) speaks_l2cap: bool,
 }
 
 /// What lives as long as the fixture or one of its radios does.
@@ -51,8 +48,8 @@ impl<const L2CAP: bool> Default for Lab<L2CAP> {
 
 impl<const L2CAP: bool> Lab<L2CAP> {
     /// Asks the air for something.
-    pub fn ask(&mut self, request: &Value) -> Value {
-        let mut air = self.air.lock().unwrap();
+    pub(crate) fn ask(&mut self, request: &Value) -> Value {
+        let mut air = self.air.lock().expect("nobody panics with it");
         air.requests
             .write_all(format!("{request}\n").as_bytes())
             .expect("the air reads");
@@ -64,21 +61,27 @@ impl<const L2CAP: bool> Lab<L2CAP> {
     }
 
     /// The name of the radio that joined as the n-th, from 0.
-    pub fn name(n: usize) -> String {
+    pub(crate) fn name(n: usize) -> String {
         format!("r{n}")
     }
 
     /// A controller without a radio, and the way to it.
-    pub fn controller(&mut self, medium: &str) -> std::path::PathBuf {
+    pub(crate) fn controller(&mut self, medium: &str) -> std::path::PathBuf {
         let name = Self::name(self.radios);
         self.radios += 1;
-        let path = self.air.lock().unwrap().dir.path().join(&name);
+        let path = self
+            .air
+            .lock()
+            .expect("nobody panics with it")
+            .dir
+            .path()
+            .join(&name);
         self.ask(&json!({"do": "add", "name": name, medium: path}));
         path
     }
 
     /// A radio on a controller, as it starts.
-    pub async fn radio(&self, line: Line) -> OnAir {
+    pub(crate) async fn radio(&self, line: Line) -> OnAir {
         let psm = self.speaks_l2cap.then_some(PSM);
         let mut radio = HciRadio::start(Config { line, psm }).expect("a thread");
         let first = Some(radio.next().await);
@@ -86,7 +89,6 @@ impl<const L2CAP: bool> Lab<L2CAP> {
         OnAir {
             radio,
             first,
-            psm,
             _air: Arc::clone(&self.air),
         }
     }
@@ -101,23 +103,15 @@ impl<const L2CAP: bool> RadioFixture for Lab<L2CAP> {
     }
 }
 
-/// A radio that is on, which its first event still says. It puts its PSM into hellos, as a node does.
-pub struct OnAir {
+/// A radio that is on, which its first event still says.
+pub(crate) struct OnAir {
     radio: HciRadio,
     first: Option<RadioEvent>,
-    psm: Option<u16>,
     _air: Arc<Mutex<Air>>,
 }
 
 impl Radio for OnAir {
-    fn submit(&mut self, mut command: RadioCommand) -> Result<(), RadioError> {
-        if let (Some(psm), RadioCommand::Advertise(Some(advertising))) = (self.psm, &mut command)
-            && advertising.hello.len() == 13
-        {
-            let mut hello = BytesMut::from(&advertising.hello[..11]);
-            hello.put_u16(psm);
-            advertising.hello = Bytes::from(hello);
-        }
+    fn submit(&mut self, command: RadioCommand) -> Result<(), RadioError> {
         self.radio.submit(command)
     }
 

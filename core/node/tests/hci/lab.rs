@@ -140,7 +140,7 @@ async fn both_ways(a: &mut OnAir, here: End, b: &mut OnAir, there: End) -> [Coun
                 RadioEvent::Frame { link, frame } => {
                     assert_eq!(link, ends[n].1.link);
                     assert_eq!(frame.len(), usize::from(ends[1 - n].1.max_frame));
-                    let number = u32::from_be_bytes(frame[..4].try_into().unwrap());
+                    let number = u32::from_be_bytes(frame[..4].try_into().expect("four bytes"));
                     came[n].push(number);
                 }
                 RadioEvent::Sighted { .. } => {}
@@ -175,7 +175,7 @@ async fn three_hundred_each_way<const L2CAP: bool>(bearer: Bearer) {
     assert_eq!((here.bearer, there.bearer), (bearer, bearer));
     assert_eq!((here.max_frame, there.max_frame), (495, 495));
     let counts = both_ways(&mut a, here, &mut b, there).await;
-    println!("{bearer:?}: {counts:?}");
+    eprintln!("{bearer:?}: {counts:?}");
     assert_eq!(counts, [NONE_LOST, NONE_LOST]);
 }
 
@@ -218,7 +218,10 @@ async fn notifications_overtake_each_other_where_the_air_says_so() {
     let (mut a, here, mut b, there) = pair(&mut lab).await;
     let [at_dialer, at_listener] = both_ways(&mut a, here, &mut b, there).await;
     assert_eq!(at_listener, NONE_LOST, "writes keep their order");
-    assert!(at_dialer.reordered > 0 && at_dialer.lost == 0, "{at_dialer:?}");
+    assert!(
+        at_dialer.reordered > 0 && at_dialer.lost == 0,
+        "{at_dialer:?}"
+    );
 }
 
 #[tokio::test]
@@ -270,7 +273,11 @@ async fn strength_is_told_as_it_is_and_who_is_out_of_range_is_not_heard() {
     submit(&mut a, RadioCommand::Scan(Some(ALWAYS)));
     let (mut heard, mut times) = (BTreeMap::new(), 0);
     until(&mut a, "all in range, ten times", |event| {
-        if let RadioEvent::Sighted { heard: data, rssi_dbm, .. } = event
+        if let RadioEvent::Sighted {
+            heard: data,
+            rssi_dbm,
+            ..
+        } = event
             && let Some(n) = (1..=4).find(|n| data == advertising(*n, 1).scan_response)
         {
             heard.insert(n, rssi_dbm.expect("a strength"));
@@ -279,7 +286,10 @@ async fn strength_is_told_as_it_is_and_who_is_out_of_range_is_not_heard() {
         (heard.len() >= 3 && times >= 30).then_some(())
     })
     .await;
-    assert_eq!(heard.into_iter().collect::<Vec<_>>(), [(1, -71), (2, -42), (3, -88)]);
+    assert_eq!(
+        heard.into_iter().collect::<Vec<_>>(),
+        [(1, -71), (2, -42), (3, -88)]
+    );
 }
 
 #[tokio::test]
@@ -298,11 +308,13 @@ async fn an_unknown_strength_is_none() {
     let address = "C0:00:00:00:00:01";
     lab.ask(&json!({"do": "advertise", "to": "r0", "address": address, "data": data, "dbm": 127}));
     let (from, rssi) = until(&mut a, "a sighting", |event| match event {
-        RadioEvent::Sighted { address, rssi_dbm, .. } => Some((address, rssi_dbm)),
+        RadioEvent::Sighted {
+            address, rssi_dbm, ..
+        } => Some((address, rssi_dbm)),
         _ => None,
     })
     .await;
-    assert_eq!((from, rssi), (RadioAddress(0x01_c0_00_00_00_00_01), None));
+    assert_eq!((from, rssi), (RadioAddress(0xc0_00_00_00_00_01), None));
 }
 
 #[tokio::test]
@@ -328,7 +340,13 @@ async fn several_links_at_once_in_both_roles() {
     }
     for (n, (other, end)) in others.iter_mut().zip(&ends).enumerate() {
         let frame = Bytes::from(vec![u8::try_from(n).unwrap(); 100]);
-        submit(other, RadioCommand::Send { link: end.link, frame });
+        submit(
+            other,
+            RadioCommand::Send {
+                link: end.link,
+                frame,
+            },
+        );
     }
     let mut came = BTreeMap::new();
     until(&mut hub, "a frame over each link", |event| {
@@ -365,8 +383,16 @@ async fn packets_that_no_host_sends_do_not_end_the_radio() {
     // Empty ATT; unknown ATT; a channel's frame without a length, and one of a channel that is not there;
     // half a signal, one of no known kind; a length that never comes; security; half a header, nothing.
     for l2cap in [
-        "00000400", "0100040099", "01004000ff", "00004100", "0100050014", "0300050006010000",
-        "ffff0400ff", "0100060001", "0000", "",
+        "00000400",
+        "0100040099",
+        "01004000ff",
+        "00004100",
+        "0100050014",
+        "0300050006010000",
+        "ffff0400ff",
+        "0100060001",
+        "0000",
+        "",
     ] {
         let mut lab = Lab::<true>::default();
         let (mut a, here, mut b, there) = pair(&mut lab).await;
@@ -433,6 +459,9 @@ async fn a_controller_that_goes_takes_links_and_comes_back() {
     })
     .await;
     down(&mut b, there).await;
-    until(&mut a, "On", |event| (event == RadioEvent::State(RadioState::On)).then_some(())).await;
+    until(&mut a, "On", |event| {
+        (event == RadioEvent::State(RadioState::On)).then_some(())
+    })
+    .await;
     dial(&mut a, 1).await;
 }

@@ -17,7 +17,7 @@ use trouble_host::prelude::Connection;
 use trouble_host::scan::Scanner;
 
 use super::gatt::Database;
-use super::heard::{from_port, to_port};
+use super::heard::to_port;
 use super::pool::Pool;
 use super::session::{Hci, Stack};
 use super::shared::{Plan, Shared};
@@ -32,8 +32,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Attempts at a new address while the controller ends what it was doing.
 const ADDRESS_ATTEMPTS: u32 = 50;
 /// Bounds of intervals (Bluetooth Core 5.4, vol. 4, part E, 7.8.5 and 7.8.10).
-const ADVERTISING: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(10_240));
-const SCANNING: (Duration, Duration) = (Duration::from_micros(2_500), Duration::from_millis(10_240));
+const ADVERTISING: (Duration, Duration) =
+    (Duration::from_millis(20), Duration::from_millis(10_240));
+const SCANNING: (Duration, Duration) =
+    (Duration::from_micros(2_500), Duration::from_millis(10_240));
 
 /// A connection that is not yet a link.
 pub(super) type Connected<'s> = (RadioAddress, Connection<'s, Pool>, Role);
@@ -84,21 +86,22 @@ impl<'s, 'r> Air<'s, 'r> {
     }
 
     fn take(&self, connection: Connection<'s, Pool>, role: Role) {
-        let address = connection.peer_address();
-        let peer = to_port(address.kind, address.addr);
+        let peer = to_port(connection.peer_address());
         self.taken.send_modify(|taken| *taken += 1);
-        self.connected.borrow_mut().push_back((peer, connection, role));
+        self.connected
+            .borrow_mut()
+            .push_back((peer, connection, role));
         self.arrival.notify_one();
     }
 
     /// Follows the plan; returns what went wrong.
     pub(super) async fn run(&self) -> String {
         let mut plan = self.shared.watch();
-        let mut epoch = plan.borrow().epoch;
+        let mut address = plan.borrow().address;
         loop {
             let next_epoch = async {
                 // The sender lives as long as this does.
-                let _ = plan.wait_for(|plan| plan.epoch != epoch).await;
+                let _ = plan.wait_for(|plan| plan.address != address).await;
             };
             tokio::select! {
                 () = next_epoch => {}
@@ -106,21 +109,29 @@ impl<'s, 'r> Air<'s, 'r> {
                 () = self.scan_and_dial() => {}
             }
             // All of the above is dropped, and so ends.
-            epoch = plan.borrow().epoch;
-            if let Err(error) = self.change_address().await {
+            address = plan.borrow().address;
+            if let Some(address) = address
+                && let Err(error) = self.change_address(address).await
+            {
                 return error;
             }
         }
     }
 
     /// The address is changed with the epoch (LOC-3). A controller does so only while it is idle.
-    async fn change_address(&self) -> Result<(), String> {
-        let address = random_address().addr;
+    async fn change_address(&self, mut address: [u8; 6]) -> Result<(), String> {
+        address.reverse();
+        let address = BdAddr::new(address);
         for _ in 0..ADDRESS_ATTEMPTS {
             // The host ends what was dropped in its own time and does not say when. The old id must not
             // be sent once more under the new address.
             sleep(PAUSE).await;
-            if self.stack.command(LeSetRandomAddr::new(address)).await.is_ok() {
+            if self
+                .stack
+                .command(LeSetRandomAddr::new(address))
+                .await
+                .is_ok()
+            {
                 return Ok(());
             }
         }
@@ -158,19 +169,31 @@ impl<'s, 'r> Air<'s, 'r> {
             ..AdvertisementParameters::default()
         };
         let data = if advertising.connectable && !full {
-            Advertisement::ConnectableScannableUndirected { adv_data, scan_data }
+            Advertisement::ConnectableScannableUndirected {
+                adv_data,
+                scan_data,
+            }
         } else {
-            Advertisement::NonconnectableScannableUndirected { adv_data, scan_data }
+            Advertisement::NonconnectableScannableUndirected {
+                adv_data,
+                scan_data,
+            }
         };
         // The host leaves in place what is replaced by nothing.
         if adv_data.is_empty() {
             let _ = self.stack.command(LeSetAdvData::new(0, [0; 31])).await;
         }
         if scan_data.is_empty() {
-            let _ = self.stack.command(LeSetScanResponseData::new(0, [0; 31])).await;
+            let _ = self
+                .stack
+                .command(LeSetScanResponseData::new(0, [0; 31]))
+                .await;
         }
         let accepted = match self.stack.peripheral().advertise(&parameters, data).await {
-            Ok(advertiser) => advertiser.accept().await.map_err(|error| format!("{error:?}")),
+            Ok(advertiser) => advertiser
+                .accept()
+                .await
+                .map_err(|error| format!("{error:?}")),
             Err(error) => Err(format!("{error:?}")),
         };
         match accepted {
@@ -216,7 +239,8 @@ impl<'s, 'r> Air<'s, 'r> {
         }
     }
 
-    async fn dial(&self, peer: RadioAddress) {
+    async fn dial(&self, address: Address) {
+        let peer = to_port(address);
         let failed = Failed {
             shared: self.shared,
             peer: Some(peer),
@@ -227,11 +251,11 @@ impl<'s, 'r> Air<'s, 'r> {
         if *self.taken.borrow() >= MAX_LINKS {
             return failed.because("there are as many links as can be");
         }
-        let address = [from_port(peer)];
+        let addresses = [address];
         let every = embassy_time::Duration::from_millis(15);
         let config = ConnectConfig {
             scan_config: ScanConfig {
-                filter_accept_list: &address,
+                filter_accept_list: &addresses,
                 interval: embassy_time::Duration::from_millis(60),
                 window: embassy_time::Duration::from_millis(60),
                 ..ScanConfig::default()
@@ -281,15 +305,13 @@ impl Drop for Failed<'_> {
     }
 }
 
-/// Fresh, in the form of a resolvable private address (docs/protocol.md, section 11.5).
+/// One to begin with, before the node gives any, in the form of a resolvable private address as all others
+/// are (docs/protocol.md, section 11.5).
 pub(super) fn random_address() -> Address {
     let mut bytes = [0; 6];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     // The first byte of its text is the last on the air.
     bytes[5] = bytes[5] & 0x3f | 0x40;
-    if matches!(bytes[3..], [0x00, 0x00, 0x40] | [0xff, 0xff, 0x7f]) {
-        bytes[3] ^= 1;
-    }
     Address::new(bt_hci::param::AddrKind::RANDOM, BdAddr::new(bytes))
 }
 

@@ -1,5 +1,7 @@
 //! The end that connected: a GATT client.
 
+use std::ops::ControlFlow;
+
 use bt_hci::param::Status;
 use sovereign_protocol::link_kind::Role;
 use sovereign_protocol::radio::advert::{FROM_NODE, HELLO, Hello, MAX_HELLO, SERVICE, TO_NODE};
@@ -44,7 +46,10 @@ async fn talk(
     connection: &Connection<'_, Pool>,
     link: &mut Option<sovereign_protocol::id::LinkId>,
 ) -> Why {
-    let ours = match connection.clone().with_attribute_server(&air.database.server) {
+    let ours = match connection
+        .clone()
+        .with_attribute_server(&air.database.server)
+    {
         Ok(ours) => ours,
         Err(error) => return words(error),
     };
@@ -82,7 +87,10 @@ async fn client_side(
             .cloned()
             .ok_or("it has not the service")?;
         let find = async |id| -> Result<Characteristic<[u8]>, Why> {
-            client.characteristic_by_uuid(&service, &uuid(id)).await.map_err(words)
+            client
+                .characteristic_by_uuid(&service, &uuid(id))
+                .await
+                .map_err(words)
         };
         let (to_node, from_node) = (find(TO_NODE).await?, find(FROM_NODE).await?);
         let cccd = from_node.cccd_handle.ok_or("it cannot notify")?;
@@ -92,7 +100,9 @@ async fn client_side(
         };
         // Before the subscription: nothing that it causes may be missed.
         let notifications = client.listen(&from_node).map_err(words)?;
-        client.write_handle(cccd, &NOTIFY).await.map_err(words)?;
+        if channel.is_none() {
+            client.write_handle(cccd, &NOTIFY).await.map_err(words)?;
+        }
         Ok::<_, Why>((to_node, notifications, channel))
     };
     let (to_node, mut notifications, channel) = match timeout(SET_UP_WITHIN, set_up).await {
@@ -109,7 +119,9 @@ async fn client_side(
         Err(why) => return why,
     };
     if let Some(channel) = channel {
-        return over_channel(air, channel, number).await;
+        let (ControlFlow::Continue(why) | ControlFlow::Break(why)) =
+            over_channel(air, channel, number).await;
+        return why;
     }
     let send = async {
         while let Some(frame) = air.shared.next_frame(number).await {
@@ -122,7 +134,8 @@ async fn client_side(
     };
     let receive = async {
         loop {
-            air.shared.frame(number, notifications.next().await.as_ref());
+            air.shared
+                .frame(number, notifications.next().await.as_ref());
         }
     };
     tokio::select! {
@@ -143,7 +156,9 @@ async fn open_channel<'s>(
     let psm = Hello::decode(value.get(..len)?).ok()?.psm?;
     let config = channel_config();
     let channel = L2capChannel::create(air.stack, connection, psm, &config).await;
-    let mut channel = channel.inspect_err(|error| tracing::debug!(?error, "no channel")).ok()?;
+    let mut channel = channel
+        .inspect_err(|error| tracing::debug!(?error, "no channel"))
+        .ok()?;
     let max_frame = channel_frame(&channel);
     match echo::ask(&mut channel, air.stack, max_frame).await {
         Ok(()) => Some(channel),

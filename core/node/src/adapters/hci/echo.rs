@@ -1,40 +1,43 @@
-//! The echo test: a channel that looks open may not be. Who opened it sends 1,024 random bytes, and trusts
-//! it once they have come back.
+//! The echo test of a channel (docs/protocol.md, section 12.5) over the host's channels.
 
+use std::time::Duration;
+
+use sovereign_protocol::radio::echo::{Answerer, ECHO_LEN, ECHO_TIMEOUT, Echo, Progress};
+use tokio::time::timeout;
 use trouble_host::l2cap::L2capChannel;
 
+use super::MAX_FRAME;
+use super::link::{Why, words};
 use super::pool::Pool;
 use super::session::Stack;
-use super::MAX_FRAME;
 
-/// Bytes of the test.
-const LEN: usize = 1_024;
+/// The time-out is kept here; the state machines are told no time.
+const NOW: Duration = Duration::ZERO;
 
 /// The side that opened the channel.
 pub(super) async fn ask(
     channel: &mut L2capChannel<'_, Pool>,
     stack: &Stack<'_>,
     max_frame: u16,
-) -> Result<(), String> {
-    let mut random = [0; LEN];
-    getrandom::fill(&mut random).map_err(|error| error.to_string())?;
-    let mut back = 0;
-    for sent in random.chunks(usize::from(max_frame)) {
-        channel
-            .send(stack, sent)
-            .await
-            .map_err(|error| format!("{error:?}"))?;
-    }
-    while back < LEN {
-        let mut frame = [0; MAX_FRAME as usize];
-        let len = receive(channel, stack, &mut frame).await?;
-        let expected = random.get(back..back + len);
-        if len == 0 || expected != Some(&frame[..len]) {
-            return Err("the echo is not what was sent".to_owned());
+) -> Result<(), Why> {
+    let mut random = [0; ECHO_LEN];
+    getrandom::fill(&mut random).map_err(words)?;
+    let mut echo = Echo::new(&random, usize::from(max_frame), NOW);
+    let test = async {
+        while let Some(frame) = echo.poll_transmit() {
+            channel.send(stack, &frame).await.map_err(words)?;
         }
-        back += len;
-    }
-    Ok(())
+        let mut frame = [0; MAX_FRAME as usize];
+        loop {
+            let len = channel.receive(stack, &mut frame).await.map_err(words)?;
+            match echo.on_frame(&frame[..len]) {
+                Ok(Progress::UnderWay) => {}
+                Ok(Progress::Passed) => return Ok(()),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    };
+    timeout(ECHO_TIMEOUT, test).await.map_err(words)?
 }
 
 /// The other side: returns what comes.
@@ -42,32 +45,20 @@ pub(super) async fn answer(
     channel: &mut L2capChannel<'_, Pool>,
     stack: &Stack<'_>,
     max_frame: u16,
-) -> Result<(), String> {
-    let mut returned = 0;
-    while returned < LEN {
+) -> Result<(), Why> {
+    let mut answerer = Answerer::new(usize::from(max_frame), NOW);
+    let test = async {
         let mut frame = [0; MAX_FRAME as usize];
-        let len = receive(channel, stack, &mut frame).await?;
-        if len == 0 || returned + len > LEN {
-            return Err("the echo test has a length of its own".to_owned());
+        while answerer.progress() != Progress::Passed {
+            let len = channel.receive(stack, &mut frame).await.map_err(words)?;
+            answerer
+                .on_frame(&frame[..len])
+                .map_err(|error| error.to_string())?;
+            while let Some(frame) = answerer.poll_transmit() {
+                channel.send(stack, &frame).await.map_err(words)?;
+            }
         }
-        for part in frame[..len].chunks(usize::from(max_frame)) {
-            channel
-                .send(stack, part)
-                .await
-                .map_err(|error| format!("{error:?}"))?;
-        }
-        returned += len;
-    }
-    Ok(())
-}
-
-async fn receive(
-    channel: &mut L2capChannel<'_, Pool>,
-    stack: &Stack<'_>,
-    into: &mut [u8],
-) -> Result<usize, String> {
-    channel
-        .receive(stack, into)
-        .await
-        .map_err(|error| format!("{error:?}"))
+        Ok(())
+    };
+    timeout(ECHO_TIMEOUT, test).await.map_err(words)?
 }

@@ -2,13 +2,11 @@
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use sovereign_protocol::radio::advert::{FROM_NODE, HELLO, SERVICE, TO_NODE};
-use trouble_host::attribute::{
-    AttributeTable, Characteristic, CharacteristicProp, Service, Uuid,
-};
+use trouble_host::attribute::{AttributeTable, Characteristic, CharacteristicProp, Service, Uuid};
 use trouble_host::prelude::AttributeServer;
 
-use super::pool::Pool;
 use super::MAX_LINKS;
+use super::pool::Pool;
 use crate::ports::radio::MAX_HELLO;
 
 const ATTRIBUTES: usize = 16;
@@ -23,8 +21,7 @@ type Value = heapless::Vec<u8, MAX_VALUE>;
 /// The hello's value.
 type HelloValue = heapless::Vec<u8, MAX_HELLO>;
 /// The server; a connection more than links, to be refused in order.
-pub(super) type Server<'v> =
-    AttributeServer<'v, NoopRawMutex, Pool, ATTRIBUTES, { MAX_LINKS + 1 }>;
+pub(super) type Server<'v> = AttributeServer<'v, NoopRawMutex, Pool, ATTRIBUTES, { MAX_LINKS + 1 }>;
 
 /// Where values are kept.
 #[derive(Default)]
@@ -53,7 +50,10 @@ impl<'v> Database<'v> {
         let to_node = ours
             .add_characteristic(
                 uuid(TO_NODE),
-                [CharacteristicProp::Write, CharacteristicProp::WriteWithoutResponse],
+                [
+                    CharacteristicProp::Write,
+                    CharacteristicProp::WriteWithoutResponse,
+                ],
                 Value::new(),
                 &mut [],
             )

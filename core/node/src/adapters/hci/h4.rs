@@ -191,7 +191,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_packet_is_an_error() {
-        for garbage in [&[1, 3, 12, 0][..], &[0], &[3, 0, 0, 0], &[5, 0, 0, 0, 0], &[255]] {
+        for garbage in [
+            &[1, 3, 12, 0][..],
+            &[0],
+            &[3, 0, 0, 0],
+            &[5, 0, 0, 0, 0],
+            &[255],
+        ] {
             assert!(matches!(read(garbage).await, Err(LineError::Garbage(_))));
         }
         for cut in [&[][..], &[4], &[4, 1], &[4, 1, 2, 0], &[2, 1, 0, 1, 0]] {
@@ -215,7 +221,10 @@ mod tests {
         let first = |l2cap: &[u8]| [&[1, 0x20, l2cap.len() as u8, 0], l2cap].concat();
         assert!(is_poison(&first(&[0, 0, 4, 0])), "ATT without opcode");
         assert!(!is_poison(&first(&[1, 0, 4, 0, 2])));
-        assert!(is_poison(&first(&[1, 0, 0x40, 0, 9])), "no room for a length");
+        assert!(
+            is_poison(&first(&[1, 0, 0x40, 0, 9])),
+            "no room for a length"
+        );
         assert!(is_poison(&first(&[0, 0, 0x41, 0])));
         assert!(!is_poison(&first(&[2, 0, 0x40, 0, 0, 0])));
         assert!(!is_poison(&first(&[1, 0, 0x3f, 0, 9])));

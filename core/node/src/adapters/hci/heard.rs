@@ -17,19 +17,22 @@ const OVERFLOW_AREA: [u8; 4] = [0xff, 0x4c, 0x00, 0x01];
 /// The addresses, by when they were last heard.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
-    last: BTreeMap<RadioAddress, u64>,
+    last: BTreeMap<RadioAddress, (u64, AddrKind)>,
     by_age: BTreeMap<u64, RadioAddress>,
     tick: u64,
 }
 
 impl Heard {
-    pub(super) fn contains(&self, address: RadioAddress) -> bool {
-        self.last.contains_key(&address)
+    /// The host's form of an address that was heard.
+    pub(super) fn find(&self, address: RadioAddress) -> Option<Address> {
+        let (_, kind) = self.last.get(&address)?;
+        let [a, b, c, d, e, f, ..] = address.0.to_le_bytes();
+        Some(Address::new(*kind, BdAddr::new([a, b, c, d, e, f])))
     }
 
-    pub(super) fn insert(&mut self, address: RadioAddress) {
+    pub(super) fn insert(&mut self, address: RadioAddress, kind: AddrKind) {
         self.tick += 1;
-        if let Some(before) = self.last.insert(address, self.tick) {
+        if let Some((before, _)) = self.last.insert(address, (self.tick, kind)) {
             self.by_age.remove(&before);
         }
         self.by_age.insert(self.tick, address);
@@ -48,18 +51,11 @@ pub(super) fn is_ours(heard: &[u8]) -> bool {
         || heard.windows(4).any(|window| window == OVERFLOW_AREA)
 }
 
-/// The port's form of an address: its kind above its 48 bits.
-pub(super) fn to_port(kind: AddrKind, address: BdAddr) -> RadioAddress {
+/// The port's form of an address: its 48 bits.
+pub(super) fn to_port(address: Address) -> RadioAddress {
     let mut bytes = [0; 8];
-    bytes[..6].copy_from_slice(address.raw());
-    bytes[6] = kind.as_raw();
+    bytes[..6].copy_from_slice(address.addr.raw());
     RadioAddress(u64::from_le_bytes(bytes))
-}
-
-/// The host's form of an address.
-pub(super) fn from_port(address: RadioAddress) -> Address {
-    let [a, b, c, d, e, f, kind, _] = address.0.to_le_bytes();
-    Address::new(AddrKind::new(kind), BdAddr::new([a, b, c, d, e, f]))
 }
 
 #[cfg(test)]
@@ -74,22 +70,30 @@ mod tests {
     fn the_address_longest_unheard_is_forgotten() {
         let mut heard = Heard::default();
         for n in 0..REMEMBERED as u64 {
-            heard.insert(RadioAddress(n));
+            heard.insert(RadioAddress(n), AddrKind::RANDOM);
         }
-        heard.insert(RadioAddress(0));
-        heard.insert(RadioAddress(u64::MAX));
-        assert!(heard.contains(RadioAddress(0)) && heard.contains(RadioAddress(u64::MAX)));
-        assert!(!heard.contains(RadioAddress(1)));
-        assert_eq!((heard.last.len(), heard.by_age.len()), (REMEMBERED, REMEMBERED));
+        heard.insert(RadioAddress(0), AddrKind::RANDOM);
+        heard.insert(RadioAddress(5_000), AddrKind::RANDOM);
+        let known = |n| heard.find(RadioAddress(n)).is_some();
+        assert!(known(0) && known(5_000) && !known(1));
+        let kept = (heard.last.len(), heard.by_age.len());
+        assert_eq!(kept, (REMEMBERED, REMEMBERED));
     }
 
     #[test]
     fn addresses_go_there_and_back() {
-        let address = RadioAddress(0x01_c0_ff_ee_00_11_22);
-        let host = from_port(address);
-        assert_eq!(host.kind, AddrKind::RANDOM);
+        let mut heard = Heard::default();
+        let address = RadioAddress(0xc0_ff_ee_00_11_22);
+        heard.insert(address, AddrKind::RANDOM);
+        heard.insert(address, AddrKind::PUBLIC);
+        let host = heard.find(address).unwrap();
+        assert_eq!(
+            host.kind.as_raw(),
+            AddrKind::PUBLIC.as_raw(),
+            "the kind it was last heard with"
+        );
         assert_eq!(host.addr.raw(), [0x22, 0x11, 0, 0xee, 0xff, 0xc0]);
-        assert_eq!(to_port(host.kind, host.addr), address);
+        assert_eq!(to_port(host), address);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What both ends of a link have in common.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use sovereign_protocol::{id::LinkId, link_kind::Role};
@@ -41,7 +42,10 @@ pub(super) fn channel_config() -> L2capChannelConfig {
 
 /// Largest frame that fits into one ATT packet.
 pub(super) fn gatt_frame(connection: &Connection<'_, Pool>) -> u16 {
-    connection.att_mtu().saturating_sub(ATT_HEADER).min(MAX_FRAME)
+    connection
+        .att_mtu()
+        .saturating_sub(ATT_HEADER)
+        .min(MAX_FRAME)
 }
 
 /// Largest frame of a channel.
@@ -61,27 +65,27 @@ pub(super) async fn hang_up(connection: &Connection<'_, Pool>) {
     let _ = timeout(GONE_WITHIN, gone).await;
 }
 
-/// The life of a link over a channel, from `Up` until either way ends.
+/// The life of a link over a channel, from `Up` until the node closes it (`Break`) or the channel ends.
 pub(super) async fn over_channel(
     air: &Air<'_, '_>,
     channel: L2capChannel<'_, Pool>,
     link: LinkId,
-) -> Why {
+) -> ControlFlow<Why, Why> {
     let (mut writer, mut reader) = channel.split();
     let send = async {
         while let Some(frame) = air.shared.next_frame(link).await {
             if let Err(error) = writer.send(air.stack, &frame).await {
-                return words(error);
+                return ControlFlow::Continue(words(error));
             }
         }
-        "closed here".to_owned()
+        ControlFlow::Break("closed here".to_owned())
     };
     let receive = async {
         let mut frame = [0; MAX_FRAME as usize];
         loop {
             match reader.receive(air.stack, &mut frame).await {
                 Ok(len) => air.shared.frame(link, &frame[..len]),
-                Err(error) => return words(error),
+                Err(error) => return ControlFlow::Continue(words(error)),
             }
         }
     };

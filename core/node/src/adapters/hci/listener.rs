@@ -1,6 +1,7 @@
 //! The end that was connected to: a GATT server.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::ops::ControlFlow;
 
 use sovereign_protocol::{id::LinkId, link_kind::Role};
 use tokio::sync::Notify;
@@ -20,16 +21,21 @@ use super::pool::Pool;
 use crate::ports::radio::{Bearer, RadioAddress};
 
 /// What the parts of one connection tell each other.
-struct Desk<'s> {
-    /// The epoch in which the connection was made.
-    epoch: Option<u64>,
-    /// The other side wants notifications: with that the link is up.
+struct Desk {
+    /// That of this node when the connection was made, and so its epoch.
+    address: Option<[u8; 6]>,
+    /// The other side wants notifications: with that a link over GATT is up.
     subscribed: Cell<bool>,
     subscription: Notify,
+    /// The link, if it is up and writes carry it.
+    over_gatt: Cell<Option<LinkId>>,
+}
+
+/// What a link begins with.
+enum Begun<'s> {
+    Subscription,
     /// A channel that passed the echo test.
-    channel: RefCell<Option<L2capChannel<'s, Pool>>>,
-    /// The link, once it is up, if writes carry it.
-    link: Cell<Option<LinkId>>,
+    Channel(L2capChannel<'s, Pool>),
 }
 
 /// From a connection to the end of its link, if it becomes one.
@@ -38,16 +44,17 @@ pub(super) async fn run<'s>(
     peer: RadioAddress,
     connection: Connection<'s, Pool>,
 ) {
-    let ours = connection.clone().with_attribute_server(&air.database.server);
+    let ours = connection
+        .clone()
+        .with_attribute_server(&air.database.server);
     let Ok(ours) = ours else {
         return hang_up(&connection).await;
     };
     let desk = Desk {
-        epoch: air.shared.watch().borrow().epoch,
+        address: air.shared.watch().borrow().address,
         subscribed: Cell::new(false),
         subscription: Notify::new(),
-        channel: RefCell::default(),
-        link: Cell::new(None),
+        over_gatt: Cell::new(None),
     };
     let mut link = None;
     let why = tokio::select! {
@@ -66,39 +73,37 @@ pub(super) async fn run<'s>(
 async fn server_side<'s>(
     air: &Air<'s, '_>,
     peer: RadioAddress,
-    desk: &Desk<'s>,
+    desk: &Desk,
     ours: &GattConnection<'s, '_, Pool>,
     link: &mut Option<LinkId>,
 ) -> Why {
-    let mut plan = air.shared.watch();
-    let subscribed = async {
-        tokio::select! {
-            () = desk.subscription.notified() => None,
-            why = take_channel(air, desk, ours.raw()) => Some(why),
-            // Docs/protocol.md, section 11.3.
-            _ = plan.wait_for(|plan| plan.epoch != desk.epoch) => {
-                Some("the epoch has ended".to_owned())
+    let is_up = |max_frame, bearer| up(air, peer, max_frame, Role::Listener, bearer);
+    match begin(air, desk, ours.raw(), true).await {
+        Ok(Begun::Subscription) => {}
+        Ok(Begun::Channel(channel)) => {
+            let number = match is_up(channel_frame(&channel), Bearer::L2cap) {
+                Ok(number) => *link.insert(number),
+                Err(why) => return why,
+            };
+            match over_channel(air, channel, number).await {
+                ControlFlow::Continue(why) if ours.raw().is_connected() => {
+                    // The other side does not trust it, and may go on over GATT.
+                    air.shared.down(number, why);
+                    *link = None;
+                }
+                ControlFlow::Continue(why) | ControlFlow::Break(why) => return why,
+            }
+            if let Err(why) = begin(air, desk, ours.raw(), false).await {
+                return why;
             }
         }
-    };
-    match timeout(SET_UP_WITHIN, subscribed).await {
-        Ok(None) => {}
-        Ok(Some(why)) => return why,
-        Err(_) => return "nothing was said".to_owned(),
+        Err(why) => return why,
     }
-    let channel = desk.channel.take();
-    let (bearer, max_frame) = match &channel {
-        Some(channel) => (Bearer::L2cap, channel_frame(channel)),
-        None => (Bearer::Gatt, gatt_frame(ours.raw())),
-    };
-    let number = match up(air, peer, max_frame, Role::Listener, bearer) {
+    let number = match is_up(gatt_frame(ours.raw()), Bearer::Gatt) {
         Ok(number) => *link.insert(number),
         Err(why) => return why,
     };
-    if let Some(channel) = channel {
-        return over_channel(air, channel, number).await;
-    }
-    desk.link.set(Some(number));
+    desk.over_gatt.set(Some(number));
     let from_node = &air.database.from_node;
     while let Some(frame) = air.shared.next_frame(number).await {
         if let Err(error) = from_node.notify_raw(ours, &frame, false).await {
@@ -108,33 +113,53 @@ async fn server_side<'s>(
     "closed here".to_owned()
 }
 
-/// Takes a channel and answers its test; ends only if that is impossible.
+/// Waits for what a link begins with: who connects and says nothing does not stay.
+async fn begin<'s>(
+    air: &Air<'s, '_>,
+    desk: &Desk,
+    connection: &Connection<'s, Pool>,
+    with_channels: bool,
+) -> Result<Begun<'s>, Why> {
+    let mut plan = air.shared.watch();
+    let begun = async {
+        tokio::select! {
+            () = desk.subscription.notified() => Ok(Begun::Subscription),
+            channel = take_channel(air, connection),
+                if with_channels && air.config.psm.is_some() => Ok(Begun::Channel(channel)),
+            // Docs/protocol.md, section 11.3.
+            _ = plan.wait_for(|plan| plan.address != desk.address) => {
+                Err("the epoch has ended".to_owned())
+            }
+        }
+    };
+    let nothing = |_| Err("nothing was said".to_owned());
+    timeout(SET_UP_WITHIN, begun).await.unwrap_or_else(nothing)
+}
+
+/// Takes a channel and answers its test; waits for ever if that fails.
 async fn take_channel<'s>(
     air: &Air<'s, '_>,
-    desk: &Desk<'s>,
     connection: &Connection<'s, Pool>,
-) -> Why {
-    if air.config.psm.is_some() {
-        let listener = L2capChannel::listen(air.stack, connection);
-        match listener.accept(&channel_config()).await {
-            Ok(mut channel) => {
-                let max_frame = channel_frame(&channel);
-                match echo::answer(&mut channel, air.stack, max_frame).await {
-                    Ok(()) => *desk.channel.borrow_mut() = Some(channel),
-                    Err(error) => {
-                        tracing::debug!(error, "a channel failed its test");
-                        channel.disconnect();
-                    }
+) -> L2capChannel<'s, Pool> {
+    let listener = L2capChannel::listen(air.stack, connection);
+    match listener.accept(&channel_config()).await {
+        Ok(mut channel) => {
+            let max_frame = channel_frame(&channel);
+            match echo::answer(&mut channel, air.stack, max_frame).await {
+                Ok(()) => return channel,
+                Err(error) => {
+                    tracing::debug!(error, "a channel failed its test");
+                    channel.disconnect();
                 }
             }
-            Err(error) => tracing::debug!(?error, "no channel"),
         }
+        Err(error) => tracing::debug!(?error, "no channel"),
     }
     std::future::pending().await
 }
 
 /// Answers requests until the connection ends or is no longer wanted.
-async fn serve(air: &Air<'_, '_>, desk: &Desk<'_>, ours: &GattConnection<'_, '_, Pool>) -> Why {
+async fn serve(air: &Air<'_, '_>, desk: &Desk, ours: &GattConnection<'_, '_, Pool>) -> Why {
     loop {
         match ours.next().await {
             GattConnectionEvent::Disconnected { reason } => return disconnected(reason),
@@ -178,18 +203,18 @@ async fn serve(air: &Air<'_, '_>, desk: &Desk<'_>, ours: &GattConnection<'_, '_,
 }
 
 /// The hello is told only to who connected in this epoch, and while something is advertised.
-fn says_hello(air: &Air<'_, '_>, desk: &Desk<'_>) -> bool {
+fn says_hello(air: &Air<'_, '_>, desk: &Desk) -> bool {
     let plan = air.shared.watch();
     let plan = plan.borrow();
-    plan.advertising.is_some() && plan.epoch == desk.epoch
+    plan.advertising.is_some() && plan.address == desk.address
 }
 
 fn taken<'s>(
     air: &Air<'_, '_>,
-    desk: &Desk<'_>,
+    desk: &Desk,
     write: WriteEvent<'s, '_, Pool>,
 ) -> Result<trouble_host::gatt::Reply<'s, Pool>, trouble_host::Error> {
-    let Some(link) = desk.link.get() else {
+    let Some(link) = desk.over_gatt.get() else {
         return write.reject(AttErrorCode::WRITE_NOT_PERMITTED);
     };
     write.with_data(|_, frame| air.shared.frame(link, frame));

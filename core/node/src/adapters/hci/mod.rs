@@ -3,16 +3,16 @@
 //! but those that the device asks for.
 //!
 //! The host is neither `Send` nor does it survive everything: it has a thread of its own, a panic there
-//! is a radio that goes off and comes back, and all that crosses is [`Shared`], whose queues are bounded.
+//! is a radio that goes off and comes back, and all that crosses is shared queues with bounds.
 
 mod air;
+mod dialer;
 mod echo;
 mod gatt;
 mod h4;
 mod heard;
 mod line;
 mod link;
-mod dialer;
 mod listener;
 mod pool;
 mod session;
@@ -20,6 +20,9 @@ mod shared;
 
 use std::io;
 use std::sync::Arc;
+
+use bytes::Bytes;
+use sovereign_protocol::radio::{advert::Hello, stream};
 
 pub use self::line::Line;
 use self::shared::Shared;
@@ -29,21 +32,21 @@ use crate::ports::radio::{
 
 /// Links at a time: what phones can hold, half-open ones included.
 pub const MAX_LINKS: usize = 7;
-/// Longest frame that is sent over any link: what every known server takes in one write.
-pub const MAX_FRAME: u16 = 495;
+/// Longest frame that is sent over any link.
+const MAX_FRAME: u16 = stream::MAX_FRAME as u16;
 
 /// The settings of [`HciRadio`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The controller.
     pub line: Line,
-    /// Where L2CAP channels are taken, 0x80 to 0xff, and whether those of others are tried. The node
-    /// puts the same number into its hello; this adapter fills in nothing.
+    /// Where L2CAP channels are taken, 0x80 to 0xff, and whether those of others are tried.
     pub psm: Option<u16>,
 }
 
 /// A radio. Dropping it ends its links.
 pub struct HciRadio {
+    psm: Option<u16>,
     shared: Arc<Shared>,
 }
 
@@ -55,8 +58,29 @@ impl HciRadio {
     /// When the operating system gives no thread.
     pub fn start(config: Config) -> io::Result<Self> {
         let shared = Arc::new(Shared::new());
+        let psm = config.psm;
         session::start(config, Arc::clone(&shared))?;
-        Ok(Self { shared })
+        Ok(Self { psm, shared })
+    }
+
+    /// An advertisement of lengths that can be sent, and where channels are taken in its hello.
+    fn checked(&self, mut advertising: Advertising) -> Result<Advertising, RadioError> {
+        let fits = advertising.data.len() <= MAX_ADVERTISEMENT
+            && advertising.scan_response.len() <= MAX_ADVERTISEMENT
+            && advertising.hello.len() <= MAX_HELLO;
+        if !fits {
+            return Err(RadioError::Length);
+        }
+        if let Some(psm) = self.psm
+            && let Ok(hello) = Hello::decode(&advertising.hello)
+        {
+            let hello = Hello {
+                psm: Some(psm),
+                ..hello
+            };
+            advertising.hello = Bytes::copy_from_slice(&hello.encode());
+        }
+        Ok(advertising)
     }
 }
 
@@ -65,9 +89,9 @@ impl Radio for HciRadio {
         match command {
             RadioCommand::Scan(scan) => self.shared.plan(|plan| plan.scan = scan),
             RadioCommand::Advertise(advertising) => {
-                advertising.as_ref().map_or(Ok(()), check)?;
+                let advertising = advertising.map(|given| self.checked(given)).transpose()?;
                 self.shared.plan(|plan| {
-                    plan.epoch = advertising.as_ref().map_or(plan.epoch, |a| Some(a.epoch));
+                    plan.address = advertising.as_ref().map(|a| a.address).or(plan.address);
                     plan.advertising = advertising;
                 })
             }
@@ -86,11 +110,4 @@ impl Drop for HciRadio {
     fn drop(&mut self) {
         self.shared.stop();
     }
-}
-
-fn check(advertising: &Advertising) -> Result<(), RadioError> {
-    let fits = advertising.data.len() <= MAX_ADVERTISEMENT
-        && advertising.scan_response.len() <= MAX_ADVERTISEMENT
-        && advertising.hello.len() <= MAX_HELLO;
-    if fits { Ok(()) } else { Err(RadioError::Length) }
 }

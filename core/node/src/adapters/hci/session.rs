@@ -12,12 +12,13 @@ use futures::StreamExt as _;
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::time::{sleep, timeout};
+use trouble_host::Address;
 use trouble_host::prelude::{EventHandler, ExternalController, HostResources};
 
 use super::air::{self, Air};
 use super::gatt::{Database, Values};
 use super::h4::H4;
-use super::heard::{is_ours, to_port};
+use super::heard::is_ours;
 use super::pool::Pool;
 use super::shared::Shared;
 use super::{Config, MAX_LINKS, dialer, listener};
@@ -52,9 +53,8 @@ pub(super) fn start(config: Config, shared: Arc<Shared>) -> io::Result<()> {
         .spawn(move || {
             let mut pause = RETRY.0;
             loop {
-                let ran = catch_unwind(AssertUnwindSafe(|| {
-                    runtime.block_on(run(&config, &shared))
-                }));
+                let ran =
+                    catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(&config, &shared))));
                 let state = match ran {
                     Ok(Ended::Stopped) => return,
                     Ok(Ended::Failed { state, had_run }) => {
@@ -115,8 +115,8 @@ async fn run(config: &Config, shared: &Shared) -> Ended {
     let mut resources = Box::new(HostResources::<Pool, CONNECTIONS, CHANNELS>::new());
     let mut values = Values::default();
     let database = Database::new(&mut values);
-    let mut stack = trouble_host::new(Hci::new(h4), &mut resources)
-        .set_random_address(air::random_address());
+    let mut stack =
+        trouble_host::new(Hci::new(h4), &mut resources).set_random_address(air::random_address());
     if let Some(psm) = config.psm {
         stack = stack.register_l2cap_spsm(psm);
     }
@@ -205,9 +205,9 @@ impl EventHandler for Ears<'_> {
         // What follows a malformed report cannot be read.
         for report in reports.map_while(Result::ok) {
             if report.data.len() <= MAX_HEARD && is_ours(report.data) {
-                let address = to_port(report.addr_kind, report.addr);
+                let from = Address::new(report.addr_kind, report.addr);
                 let rssi = (report.rssi != NO_RSSI).then_some(report.rssi);
-                self.0.sighted(address, report.data, rssi);
+                self.0.sighted(from, report.data, rssi);
             }
         }
     }

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use sovereign_protocol::{id::LinkId, link_kind::Role};
 use tokio::sync::{Notify, watch};
+use trouble_host::Address;
 
-use super::heard::Heard;
+use super::heard::{Heard, to_port};
 use crate::ports::radio::{
     Advertising, Bearer, RADIO_FRAMES, RADIO_INBOX, RadioAddress, RadioError, RadioEvent,
     RadioState, ScanDuty,
@@ -26,8 +27,8 @@ const WAITING_DIALS: usize = 8;
 pub(super) struct Plan {
     pub(super) scan: Option<ScanDuty>,
     pub(super) advertising: Option<Advertising>,
-    /// That of the last advertisement: with it the address changes, though nothing is advertised now.
-    pub(super) epoch: Option<u64>,
+    /// That of the last advertisement, though nothing may be advertised now. With it an epoch begins.
+    pub(super) address: Option<[u8; 6]>,
 }
 
 /// Both sides' handle.
@@ -48,7 +49,7 @@ struct State {
     sightings: usize,
     links: BTreeMap<LinkId, Outbox>,
     next_link: u64,
-    dials: VecDeque<RadioAddress>,
+    dials: VecDeque<Address>,
     heard: Heard,
 }
 
@@ -116,13 +117,11 @@ impl Shared {
     pub(super) fn dial(&self, address: RadioAddress) -> Result<(), RadioError> {
         let mut state = self.lock();
         state.on()?;
-        if !state.heard.contains(address) {
-            return Err(RadioError::Unknown);
-        }
+        let heard = state.heard.find(address).ok_or(RadioError::Unknown)?;
         if state.dials.len() >= WAITING_DIALS || state.is_crowded() {
             return Err(RadioError::Busy);
         }
-        state.dials.push_back(address);
+        state.dials.push_back(heard);
         drop(state);
         self.dials.notify_one();
         Ok(())
@@ -183,7 +182,7 @@ impl Shared {
                 let why = why.to_owned();
                 state.push(RadioEvent::Down { link, why });
             }
-            for address in std::mem::take(&mut state.dials) {
+            for address in std::mem::take(&mut state.dials).into_iter().map(to_port) {
                 let why = why.to_owned();
                 state.push(RadioEvent::ConnectFailed { address, why });
             }
@@ -203,7 +202,7 @@ impl Shared {
     }
 
     /// The next address to dial; safe to cancel.
-    pub(super) async fn next_dial(&self) -> RadioAddress {
+    pub(super) async fn next_dial(&self) -> Address {
         loop {
             let dials = self.dials.notified();
             if let Some(address) = self.lock().dials.pop_front() {
@@ -220,12 +219,13 @@ impl Shared {
     }
 
     /// Something was heard.
-    pub(super) fn sighted(&self, address: RadioAddress, heard: &[u8], rssi_dbm: Option<i8>) {
+    pub(super) fn sighted(&self, from: Address, heard: &[u8], rssi_dbm: Option<i8>) {
         let mut state = self.lock();
         if self.plan.borrow().scan.is_none() || state.radio != Some(RadioState::On) {
             return;
         }
-        state.heard.insert(address);
+        let address = to_port(from);
+        state.heard.insert(address, from.kind);
         if state.sightings >= WAITING_SIGHTINGS {
             state.dropped();
         } else {
@@ -371,3 +371,6 @@ impl State {
         Some(event)
     }
 }
+
+#[cfg(test)]
+mod tests;
