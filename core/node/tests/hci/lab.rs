@@ -15,20 +15,20 @@ use sovereign_protocol::{id::LinkId, link_kind::Role};
 use crate::air::{Lab, OnAir};
 
 /// A hanging test ends here; nothing asserts that it takes any particular time.
-const WATCHDOG: Duration = Duration::from_secs(90);
+pub(crate) const WATCHDOG: Duration = Duration::from_secs(90);
 const FRAMES: u32 = 300;
 
 /// One end of a link.
 #[derive(Debug, Clone, Copy)]
-struct End {
-    link: LinkId,
+pub(crate) struct End {
+    pub(crate) link: LinkId,
     address: RadioAddress,
-    max_frame: u16,
-    bearer: Bearer,
+    pub(crate) max_frame: u16,
+    pub(crate) bearer: Bearer,
 }
 
 /// Reads until something wanted comes.
-async fn until<T>(
+pub(crate) async fn until<T>(
     radio: &mut OnAir,
     what: &str,
     mut wanted: impl FnMut(RadioEvent) -> Option<T>,
@@ -46,11 +46,11 @@ async fn until<T>(
     }
 }
 
-fn submit(radio: &mut OnAir, command: RadioCommand) {
+pub(crate) fn submit(radio: &mut OnAir, command: RadioCommand) {
     assert_eq!(radio.submit(command.clone()), Ok(()), "{command:?}");
 }
 
-async fn up(radio: &mut OnAir, as_role: Role) -> End {
+pub(crate) async fn up(radio: &mut OnAir, as_role: Role) -> End {
     until(radio, "Up", |event| match event {
         RadioEvent::Up {
             link,

@@ -3,6 +3,7 @@
 
 mod air;
 mod lab;
+mod stranger;
 
 mod over_gatt {
     sovereign_node::radio_contract!(crate::air::Lab<false>);
