@@ -38,6 +38,8 @@ const ROOMS: &[(&str, &str)] = &[
     ("mdns_sd::", "adapters/mdns"),
     ("trouble_host::", "adapters/hci"),
     ("bt_hci::", "adapters/hci"),
+    ("btleplug::", "adapters/bluez"),
+    ("bluer::", "adapters/bluez"),
     ("age::", "backup"),
 ];
 

@@ -1,5 +1,8 @@
-//! Adapters: the only places that name `libp2p::`, `sled::`, `mdns_sd::` or `trouble_host::` types. No adapter uses another.
+//! Adapters: the only places that name `libp2p::`, `sled::`, `mdns_sd::`, `btleplug::`, `bluer::` or
+//! `trouble_host::` types. No adapter uses another.
 
+#[cfg(target_os = "linux")]
+pub mod bluez;
 pub mod clock;
 #[cfg(feature = "hci")]
 pub mod hci;

@@ -49,6 +49,7 @@ pub(super) fn drain(radio: &mut impl Radio) -> Vec<RadioEvent> {
     std::iter::from_fn(|| radio.next().now_or_never()).collect()
 }
 
+/// Without the flags (type 1), which operating systems keep to themselves.
 pub(super) fn structures(heard: &[u8]) -> BTreeSet<Vec<u8>> {
     let mut rest = heard;
     let mut found = BTreeSet::new();
@@ -56,7 +57,7 @@ pub(super) fn structures(heard: &[u8]) -> BTreeSet<Vec<u8>> {
         let (one, after) = tail
             .split_at_checked(usize::from(*length))
             .expect("structures arrive whole");
-        if !one.is_empty() {
+        if !one.is_empty() && one[0] != 1 {
             found.insert(one.to_vec());
         }
         rest = after;
