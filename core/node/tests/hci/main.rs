@@ -3,6 +3,9 @@
 
 mod air;
 mod lab;
+mod nodes;
+#[path = "../../../sim/tests/nodes/people.rs"]
+mod people;
 mod stranger;
 
 mod over_gatt {
