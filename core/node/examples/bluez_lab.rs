@@ -36,6 +36,8 @@ mod lab {
     const PATIENCE: Duration = Duration::from_secs(60);
     /// `btvirt` reports an advertisement only when it or the scan starts.
     const AGAIN: Duration = Duration::from_secs(3);
+    /// Attempts to connect.
+    const ATTEMPTS: usize = 3;
     /// Frames each way.
     const FRAMES: u32 = 300;
 
@@ -171,6 +173,20 @@ mod lab {
                 .ok_or("not the link that was expected".to_owned())
         }
 
+        /// Dials; tries again where a controller was not advertising at that very moment, as `btvirt` wants it.
+        async fn connect(&mut self, address: RadioAddress, bearer: Bearer) -> Result<Up> {
+            let mut failed = Ok(());
+            for _ in 0..ATTEMPTS {
+                self.submit(RadioCommand::Connect(address))?;
+                match self.up(bearer, Role::Dialer).await {
+                    Err(why) => failed = Err(why),
+                    up => return up,
+                }
+                println!("  {}: {failed:?}", self.name);
+            }
+            failed.and(Err("no attempt was made".to_owned()))
+        }
+
         async fn down(&mut self, of: LinkId) -> Result<()> {
             let down = |event| match event {
                 RadioEvent::Down { link, why } if link == of => Some(why),
@@ -247,9 +263,8 @@ mod lab {
         let mut a = Side::start("hci0", l2cap).await?;
         let mut b = Side::start("hci1", l2cap).await?;
         let address = sighted(&mut a, &mut b, id).await?;
-        a.submit(RadioCommand::Connect(address))?;
         let bearer = if l2cap { Bearer::L2cap } else { Bearer::Gatt };
-        let here = a.up(bearer, Role::Dialer).await?;
+        let here = a.connect(address, bearer).await?;
         let there = b.up(bearer, Role::Listener).await?;
         Ok((a, here, b, there))
     }
@@ -331,9 +346,8 @@ mod lab {
         a.down(here.link).await?;
         // And again, closed by who dialled.
         let address = sighted(&mut a, &mut b, DiscoveryId([1; 8])).await?;
-        a.submit(RadioCommand::Connect(address))?;
         let bearer = if l2cap { Bearer::L2cap } else { Bearer::Gatt };
-        let here = a.up(bearer, Role::Dialer).await?;
+        let here = a.connect(address, bearer).await?;
         let there = b.up(bearer, Role::Listener).await?;
         a.submit(RadioCommand::Close(here.link))?;
         a.down(here.link).await?;
@@ -386,8 +400,7 @@ mod lab {
         power("hci1", true)?;
         b.on().await?;
         let address = sighted(&mut a, &mut b, DiscoveryId([2; 8])).await?;
-        a.submit(RadioCommand::Connect(address))?;
-        let here = a.up(Bearer::Gatt, Role::Dialer).await?;
+        let here = a.connect(address, Bearer::Gatt).await?;
         let there = b.up(Bearer::Gatt, Role::Listener).await?;
         // Who drops a radio leaves nobody with a link that is not there.
         drop(a);
@@ -416,8 +429,7 @@ mod lab {
         run(Command::new("/lab/bluetoothd").arg("start"))?;
         tokio::try_join!(a.on(), b.on())?;
         let address = sighted(&mut a, &mut b, DiscoveryId([6; 8])).await?;
-        a.submit(RadioCommand::Connect(address))?;
-        a.up(Bearer::L2cap, Role::Dialer).await?;
+        a.connect(address, Bearer::L2cap).await?;
         b.up(Bearer::L2cap, Role::Listener).await.map(drop)
     }
 }
