@@ -70,6 +70,12 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 "Bluetooth LE is switched off, or this build has no adapter for it",
                 "start the node without --no-ble",
             ),
+            // BlueZ lets nobody choose the address (docs/adapters-bluez.md), and §11.5 wants that said.
+            Some(RadioState::On) if cfg!(target_os = "linux") => ok(
+                "ble",
+                "advertising and searching; the adapter's address can give this node away unless \
+                 BlueZ is set to `Privacy = device`",
+            ),
             Some(RadioState::On) => ok("ble", "advertising and searching"),
             Some(RadioState::Off(why)) => problem("ble", why, "switch Bluetooth on"),
             Some(RadioState::Forbidden(why)) => {
