@@ -221,6 +221,9 @@ pub async fn dropped_radio_takes_its_links_down<F: RadioFixture>() {
     let (a, _, mut b, there) = linked(&mut fixture).await;
     drop(a);
     until(&mut b, "Down when the dialer is gone", down_of(there.link)).await;
+    // It says the same as the next listener.
+    command(&mut b, RadioCommand::Advertise(None));
+    drop(b);
     let (mut a, here, b, _) = linked(&mut fixture).await;
     drop(b);
     until(&mut a, "Down when the listener is gone", down_of(here.link)).await;
