@@ -36,6 +36,8 @@ const ROOMS: &[(&str, &str)] = &[
     ("libp2p_", "adapters/p2p"),
     ("sled::", "adapters/store"),
     ("mdns_sd::", "adapters/mdns"),
+    ("trouble_host::", "adapters/hci"),
+    ("bt_hci::", "adapters/hci"),
     ("btleplug::", "adapters/bluez"),
     ("bluer::", "adapters/bluez"),
     ("age::", "backup"),

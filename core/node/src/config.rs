@@ -25,6 +25,10 @@ pub struct NodeConfig {
     pub lan_links: u16,
     /// LOC-2: whether Bluetooth LE is used where there is an adapter for it.
     pub ble: bool,
+    /// Which Bluetooth adapter, such as `hci1`; `None` leaves the choice to the system.
+    pub ble_adapter: Option<String>,
+    /// Whether L2CAP channels are used where both sides have them; GATT carries every link otherwise.
+    pub ble_l2cap: bool,
     /// Links over Bluetooth LE at most, 2 to 7.
     pub ble_links: u8,
     /// What Bluetooth LE may cost.
@@ -45,6 +49,8 @@ impl NodeConfig {
             store_cap_bytes: 64 * 1024 * 1024,
             lan_links: 32,
             ble: true,
+            ble_adapter: None,
+            ble_l2cap: true,
             ble_links: 4,
             ble_profile: Profile::Balanced,
         }

@@ -2,10 +2,14 @@
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+#[cfg(target_os = "linux")]
+use crate::adapters::bluez::{self, BluezRadio};
+#[cfg(not(target_os = "linux"))]
+use crate::ports::radio::NoRadio;
 use crate::{
     api::{ApiError, Command, ErrorKind, Event, EventKind, Reply},
     config::NodeConfig,
-    ports::radio::{NoRadio, Radio},
+    ports::radio::Radio,
 };
 
 /// Commands that wait for the event loop at most; beyond it callers wait.
@@ -35,7 +39,16 @@ impl Node {
     /// [`ErrorKind::Invalid`] for a configuration that cannot work, [`ErrorKind::Io`]. A damaged
     /// store is no error: the node runs read-only and says so in its status and events.
     pub async fn start(config: NodeConfig) -> Result<Self, ApiError> {
-        crate::runtime::start(config, None::<NoRadio>).await
+        #[cfg(target_os = "linux")]
+        let radio = config.ble.then(|| {
+            BluezRadio::start(bluez::Config {
+                adapter: config.ble_adapter.clone(),
+                l2cap: config.ble_l2cap,
+            })
+        });
+        #[cfg(not(target_os = "linux"))]
+        let radio = None::<NoRadio>;
+        crate::runtime::start(config, radio).await
     }
 
     /// The same with this radio, for platforms whose shell owns it, for labs and for the simulator.

@@ -117,6 +117,24 @@ pub(crate) fn profile(text: &str) -> Option<Profile> {
 /// Every key of this build.
 pub(crate) const KEYS: &[Key] = &[
     Key {
+        name: "ble.adapter",
+        unit: "",
+        range: "a Bluetooth adapter, e.g. hci1, or empty",
+        default: Preset::Text(""),
+        kind: Kind::Text {
+            check: |text| text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+        },
+        doc: "Which Bluetooth adapter to use; empty leaves the choice to the system",
+    },
+    Key {
+        name: "ble.l2cap",
+        unit: "",
+        range: "true or false",
+        default: Preset::Switch(true),
+        kind: Kind::Switch,
+        doc: "Use L2CAP channels where both sides have them; without them GATT carries every link",
+    },
+    Key {
         name: "ble.links",
         unit: "links",
         range: "2 to 7",

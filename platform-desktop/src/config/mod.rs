@@ -105,6 +105,8 @@ impl Settings {
             store_cap_bytes: self.number("store.cap_mib").saturating_mul(1024 * 1024),
             lan_links: u16::try_from(self.number("lan.links")).unwrap_or(base.lan_links),
             ble: self.switch("local.bluetooth"),
+            ble_adapter: self.text("ble.adapter"),
+            ble_l2cap: self.switch("ble.l2cap"),
             ble_links: u8::try_from(self.number("ble.links")).unwrap_or(base.ble_links),
             ble_profile: self
                 .text("ble.profile")

@@ -1,9 +1,11 @@
-//! Adapters: the only places that name `libp2p::`, `sled::`, `mdns_sd::`, `btleplug::` or `bluer::`
-//! types. No adapter uses another.
+//! Adapters: the only places that name `libp2p::`, `sled::`, `mdns_sd::`, `btleplug::`, `bluer::` or
+//! `trouble_host::` types. No adapter uses another.
 
 #[cfg(target_os = "linux")]
 pub mod bluez;
 pub mod clock;
+#[cfg(feature = "hci")]
+pub mod hci;
 pub mod lan_memory;
 pub mod mdns;
 pub mod p2p;

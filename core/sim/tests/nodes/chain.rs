@@ -6,7 +6,7 @@ use std::time::Duration;
 use sovereign_node::ports::radio::RadioState;
 use sovereign_sim::radio::{Air, Hardware, Physics, VirtualRadio, World, WorldEvent};
 
-use super::people::{Person, place};
+use super::{people::Person, place};
 
 /// Apart from each other: two such steps are out of range.
 const STEP: f64 = 16.0;

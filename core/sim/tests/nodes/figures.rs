@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sovereign_sim::radio::{Air, Hardware, Physics, World};
 
-use super::people::{Person, place};
+use super::{people::Person, place};
 
 /// From link-up to the first bundle: at most 12 writes of its sender's, 1.2 kB, at MTU 185. Both
 /// directions together are counted here, which is more.

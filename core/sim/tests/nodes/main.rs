@@ -6,8 +6,13 @@ mod chain;
 mod figures;
 mod people;
 
-use people::{Person, place};
-use sovereign_sim::radio::{Air, Hardware, Physics, World};
+use people::Person;
+use sovereign_sim::radio::{Air, Hardware, Physics, Position, World};
+
+/// Metres along a line.
+const fn place(x: f64) -> Position {
+    Position { x, y: 0.0 }
+}
 
 /// LOC-4, LOC-7: two who meet find each other, link, and talk both ways, in order, nothing lost.
 #[tokio::test]

@@ -8,17 +8,11 @@ use sovereign_node::{
     config::{NodeConfig, Profile},
     ports::radio::Radio,
 };
-use sovereign_sim::radio::Position;
 
 /// Nothing here takes this long: a test that waits so long hangs.
 const HANG: Duration = Duration::from_secs(120);
 
 const CHANNEL: &str = "#field";
-
-/// Metres along a line.
-pub(crate) fn place(x: f64) -> Position {
-    Position { x, y: 0.0 }
-}
 
 pub(crate) struct Person {
     node: Node,

@@ -1,0 +1,17 @@
+//! The HCI adapter on virtual controllers: the contract of the port, over GATT and over L2CAP, and what a
+//! radio meets besides. Run by `tests/ble/userland/run`, which makes the air.
+
+mod air;
+mod lab;
+mod nodes;
+#[path = "../../../sim/tests/nodes/people.rs"]
+mod people;
+mod stranger;
+
+mod over_gatt {
+    sovereign_node::radio_contract!(crate::air::Lab<false>);
+}
+
+mod over_l2cap {
+    sovereign_node::radio_contract!(crate::air::Lab<true>);
+}
