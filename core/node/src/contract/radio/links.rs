@@ -223,7 +223,8 @@ pub async fn dropped_radio_takes_its_links_down<F: RadioFixture>() {
     let (a, _, mut b, there) = linked(&mut fixture).await;
     drop(a);
     until(&mut b, "Down when the dialer is gone", down_of(there.link)).await;
-    // Or the next dialer might find this one.
+    // Or the next dialer might find this one, which takes a moment to fall silent.
+    command(&mut b, RadioCommand::Advertise(None));
     drop(b);
     let (mut a, here, b, _) = linked(&mut fixture).await;
     drop(b);
