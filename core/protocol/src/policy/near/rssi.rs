@@ -1,9 +1,9 @@
 //! Signal strength, smoothed (LOC-5): a Kalman filter of one constant in dB that leans on no single
 //! reading and trusts itself less the longer it hears nothing.
 //!
-//! Fades last longer than an advertising interval, so readings closer together than [`CORRELATION`] share
+//! Fades last longer than an advertising interval, so readings closer together than `CORRELATION` share
 //! one reading's worth of evidence: a neighbour that advertises ten times a second is not known ten times
-//! as well. A reading far off is cut to [`OUTLIER`] deviations (Huber); [`TURN`] such in a row to the same
+//! as well. A reading far off is cut to `OUTLIER` deviations (Huber); `TURN` such in a row to the same
 //! side are a neighbour that moved, and the filter opens.
 
 use core::time::Duration;
