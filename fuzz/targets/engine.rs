@@ -263,10 +263,9 @@ impl World {
             }
             18 => {
                 self.now.wall_ms = input.u64();
-                let ms = input.u32();
-                self.handle(Event::Rtt {
-                    link: LinkId(link),
-                    ms,
+                self.handle(Event::Announced {
+                    transport: TransportId([2; 32]),
+                    discovery: DiscoveryId([input.u8(); 8]),
                 });
             }
             _ => {

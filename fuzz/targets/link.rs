@@ -146,6 +146,7 @@ impl Watched {
     fn incoming(&mut self, incoming: Incoming) {
         assert_eq!(self.ended, None, "nothing means anything after the end");
         match incoming {
+            Incoming::RoundTrip(_) => {}
             Incoming::Bundle {
                 bytes,
                 age_s,

@@ -71,6 +71,8 @@ def encode(kind, f):
         "membership": lambda: (11, octets(1, raw(f["tags"]))),
         "close": lambda: (13, number(1, f["reason"])),
         "extension": lambda: (14, extension(f)),
+        "ping": lambda: (15, number(1, f["number"])),
+        "pong": lambda: (16, number(1, f["number"])),
     }[kind]()
     return octets(no, body, True)
 
@@ -135,6 +137,8 @@ FRAMES = [
     ("shutdown", "close", {"reason": 1}),
     ("a reason of a later version", "close", {"reason": 99}),
     ("an extension that is critical", "extension", ext(1, True, "01")),
+    ("the first question of a link", "ping", {"number": 0}),
+    ("an answer", "pong", {"number": 300}),
 ]
 
 REFUSED = [
@@ -142,7 +146,7 @@ REFUSED = [
     ("1,025 bytes", "length", octets(14, octets(3, bytes(1019)))),
     ("not protobuf", "malformed", b"\xff\xff\xff"),
     ("a body cut short", "malformed", encode("want", {"ids": [1, 2]})[:-1]),
-    ("field 15", "unknown", octets(15, b"", True)),
+    ("field 17", "unknown", octets(17, b"", True)),
     ("an unknown field only", "unknown", number(100, 1)),
     ("version 0", "hello.versions", encode("hello", hello(min_version=0))),
     ("versions the wrong way round", "hello.versions", encode("hello", hello(min_version=2))),

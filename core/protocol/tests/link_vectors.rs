@@ -15,8 +15,8 @@ use sovereign_protocol::{
     link_kind::Role,
     time::Now,
     wire::v1::{
-        Close, Credit, Delivered, Done, Extension, Gone, Have, Hello, Membership, More, Part,
-        Summary, Symbols, Want,
+        Close, Credit, Delivered, Done, Extension, Gone, Have, Hello, Membership, More, Part, Ping,
+        Pong, Summary, Symbols, Want,
     },
 };
 
@@ -119,6 +119,12 @@ fn body(kind: &str, fields: &Value) -> Body {
         "close" => Body::Close(Close {
             reason: i32::try_from(number(fields, "reason")).expect("small"),
         }),
+        "ping" => Body::Ping(Ping {
+            number: number(fields, "number"),
+        }),
+        "pong" => Body::Pong(Pong {
+            number: number(fields, "number"),
+        }),
         "extension" => Body::Extension(extension(fields)),
         other => panic!("no such kind: {other}"),
     }
@@ -143,7 +149,7 @@ fn frames_are_written_and_read_as_in_the_vectors() {
         assert_eq!(frame::encode(expected), Ok(wire), "{name}");
         kinds.insert(kind.to_owned());
     }
-    assert_eq!(kinds.len(), 14, "every kind of frame");
+    assert_eq!(kinds.len(), 16, "every kind of frame");
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub enum LanEvent {
     Sighted(LanSighting),
     /// A node said goodbye or its records expired.
     Lost(DiscoveryId),
-    /// The interfaces in use changed.
+    /// The interfaces in use changed, or may lead elsewhere since just now.
     Interfaces(Vec<IpAddr>),
     /// The layer works or does not, and why.
     State(Result<(), String>),

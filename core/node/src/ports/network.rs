@@ -147,13 +147,6 @@ pub enum NetworkEvent {
         /// In words, for people; no secrets.
         why: String,
     },
-    /// Round-trip time measured by ping.
-    Rtt {
-        /// Over which link.
-        link: LinkId,
-        /// In milliseconds.
-        ms: u32,
-    },
     /// A gossip message to be judged.
     Gossip {
         /// For `NetworkCommand::Judge`.

@@ -62,11 +62,6 @@ impl<N: Network, L: Lan> Driver<N, L> {
                     self.handle(Input::Sent { link, bytes });
                 }
             }
-            NetworkEvent::Rtt { link, ms } => {
-                if let Some(link) = self.nets.find(local, link) {
-                    self.handle(Input::Rtt { link, ms });
-                }
-            }
             NetworkEvent::Down { link, reason } => {
                 if let Some(link) = self.nets.forget(local, link) {
                     if !matches!(reason, DownReason::Local | DownReason::Remote) {

@@ -13,7 +13,7 @@ use libp2p::{
     identify,
     identity::Keypair,
     multiaddr::Protocol,
-    noise, ping,
+    noise,
     swarm::{NetworkBehaviour, SwarmEvent},
 };
 use sovereign_node::{
@@ -248,20 +248,26 @@ async fn a_stranger_finds_no_gossip() {
     assert_eq!(outcomes, [Outcome::Opened, Outcome::NotSupported]);
 }
 
-/// Reads what identify says, and answers pings so that time can be told.
+/// Reads what identify says.
 #[derive(NetworkBehaviour)]
 struct Curious {
     raw: Raw,
     identify: identify::Behaviour,
-    ping: ping::Behaviour,
+}
+
+fn told(event: SwarmEvent<CuriousEvent>, infos: &mut Vec<identify::Info>) {
+    if let SwarmEvent::Behaviour(CuriousEvent::Identify(identify::Event::Received {
+        info, ..
+    })) = event
+    {
+        infos.push(info);
+    }
 }
 
 /// Identify says nothing that tells nodes apart, and pushes nothing when a gate opens.
 #[tokio::test]
 async fn identify_tells_neither_addresses_nor_version_nor_membership() {
-    let mut config = config(1, &[tcp("127.0.0.1:0")]);
-    config.ping_interval = Duration::from_millis(20);
-    let (mut node, at) = listening(&config).await;
+    let (mut node, at) = listening(&config(1, &[tcp("127.0.0.1:0")])).await;
     let keypair = Keypair::generate_ed25519();
     let mut curious = swarm(
         &keypair,
@@ -277,26 +283,43 @@ async fn identify_tells_neither_addresses_nor_version_nor_membership() {
                 "/test/1".into(),
                 keypair.public(),
             )),
-            ping: ping::Behaviour::default(),
         },
     );
     curious.dial(address(at[0])).unwrap();
-    let (mut infos, mut pings) = (Vec::new(), 0);
-    let mut admitted = false;
-    // Ten answered pings after the gate was opened, a push would have had its time.
-    while infos.is_empty() || pings < 10 {
+    let mut infos = Vec::new();
+    let mut link = None;
+    while infos.is_empty() || link.is_none() {
+        tokio::select! {
+            event = curious.select_next_some() => told(event, &mut infos),
+            event = next(&mut node) => if let NetworkEvent::Up { link: up, .. } = event {
+                link = Some(up);
+            },
+        }
+    }
+    let link = link.unwrap();
+    node.submit(NetworkCommand::AdmitToGossip { link });
+    // Ten frames handed on after the gate was opened, one after the other, and then the end: what was pushed
+    // meanwhile comes before it.
+    for frame in 0..10_u8 {
+        send(&mut node, link, &[frame]);
+        loop {
+            tokio::select! {
+                event = curious.select_next_some() => told(event, &mut infos),
+                event = next(&mut node) => if matches!(event, NetworkEvent::Sent { .. }) {
+                    break;
+                },
+            }
+        }
+    }
+    node.submit(NetworkCommand::Close { link });
+    let mut open = true;
+    while open {
         tokio::select! {
             event = curious.select_next_some() => {
-                if let SwarmEvent::Behaviour(CuriousEvent::Identify(identify::Event::Received { info, .. })) = event {
-                    infos.push(info);
-                }
+                open = !matches!(event, SwarmEvent::ConnectionClosed { .. });
+                told(event, &mut infos);
             }
-            event = next(&mut node) => if let NetworkEvent::Rtt { link, .. } = event && !infos.is_empty() {
-                if !std::mem::replace(&mut admitted, true) {
-                    node.submit(NetworkCommand::AdmitToGossip { link });
-                }
-                pings += 1;
-            },
+            _ = next(&mut node) => {}
         }
     }
     assert_eq!(infos.len(), 1);
@@ -310,12 +333,7 @@ async fn identify_tells_neither_addresses_nor_version_nor_membership() {
     protocols.sort();
     assert_eq!(
         protocols,
-        [
-            "/ipfs/id/1.0.0",
-            "/ipfs/id/push/1.0.0",
-            "/ipfs/ping/1.0.0",
-            "/sovereign/link/1"
-        ]
+        ["/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/sovereign/link/1"]
     );
 }
 
@@ -372,30 +390,6 @@ async fn a_connection_without_a_link_is_closed() {
     });
     tokio::join!(play, until_closed(&mut idler));
     assert_eq!(since.elapsed().as_secs(), 10);
-}
-
-#[tokio::test]
-async fn a_peer_that_does_not_answer_pings_is_let_go() {
-    let mut impatient = config(1, &[tcp("127.0.0.1:0")]);
-    impatient.ping_interval = Duration::from_millis(10);
-    impatient.ping_timeout = Duration::from_millis(50);
-    let (mut node, at) = listening(&impatient).await;
-    // It accepts the substream and says nothing.
-    let ping = libp2p::StreamProtocol::new("/ipfs/ping/1.0.0");
-    let (_, mut mute) = raw(Script {
-        listens: Some(ping),
-        opens: vec![(LINK, vec![0, 1, 9])],
-    });
-    mute.dial(address(at[0])).unwrap();
-    let play = async {
-        let link = up(&mut node).await;
-        let reason = down(&mut node, link.link).await;
-        assert!(
-            matches!(&reason, DownReason::Broken(why) if why.contains("ping")),
-            "{reason:?}"
-        );
-    };
-    tokio::join!(play, until_closed(&mut mute));
 }
 
 /// The version of a slow link is bound into its handshake: another one gets no further

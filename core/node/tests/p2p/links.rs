@@ -285,7 +285,6 @@ async fn a_slow_consumer_slows_the_sender_down_and_loses_nothing() {
         }
         match tokio::time::timeout(std::time::Duration::from_secs(5), a.next()).await {
             Ok(NetworkEvent::Sent { bytes, .. }) => queued -= bytes,
-            Ok(NetworkEvent::Rtt { .. }) => {}
             Ok(other) => panic!("unexpected {other:?}"),
             Err(_) => break,
         }

@@ -62,13 +62,6 @@ pub enum Input {
         /// Sum of their lengths.
         bytes: usize,
     },
-    /// A round-trip time was measured.
-    Rtt {
-        /// Over which link.
-        link: LinkId,
-        /// Milliseconds.
-        ms: u32,
-    },
     /// Answer to [`Effect::Load`].
     Loaded {
         /// Link that wants it.

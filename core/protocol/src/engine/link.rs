@@ -322,6 +322,7 @@ impl Engine {
             } => {
                 self.take(bytes, age_s, lifetime_s, super::Origin::Link(id), now);
             }
+            Incoming::RoundTrip(time) => self.rtt(id, time, now),
             Incoming::Membership(tags) => self.membership(id, tags),
             Incoming::Delivered(ids) => self.delivered(id, &shorts(&ids)),
             Incoming::Closed(reason) => {
@@ -400,12 +401,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn rtt(&mut self, id: LinkId, ms: u32, now: Now) {
+    fn rtt(&mut self, id: LinkId, time: Duration, now: Now) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.rtt_ms = Some(ms);
+            link.rtt_ms = Some(u32::try_from(time.as_millis()).unwrap_or(u32::MAX));
         }
         if let Some(metrics) = self.scheduler.metrics_mut(id) {
-            metrics.rtt_measured(Duration::from_millis(ms.into()), now.boot);
+            metrics.rtt_measured(time, now.boot);
         }
     }
 

@@ -173,7 +173,6 @@ impl Engine {
             Input::LinkDown { link } => self.link_down(link, now, rng),
             Input::Frame { link, frame } => self.frame(link, &frame, now, rng),
             Input::Sent { link, bytes } => self.sent(link, bytes, now),
-            Input::Rtt { link, ms } => self.rtt(link, ms, now),
             Input::Loaded {
                 link,
                 content,

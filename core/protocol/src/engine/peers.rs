@@ -135,6 +135,7 @@ impl Engine {
         peers.len()
     }
 
+    /// A node announces itself anew when its network may be another one: links may be dead.
     pub(super) fn announced_self(
         &mut self,
         transport: TransportId,
@@ -142,6 +143,9 @@ impl Engine {
         now: Now,
         rng: &mut impl CryptoRng,
     ) {
+        for link in self.links.values_mut() {
+            link.session.suspect(now);
+        }
         self.dial_event(
             Event::Announced {
                 transport,

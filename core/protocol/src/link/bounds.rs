@@ -112,6 +112,7 @@ pub(super) fn check(body: &Body) -> Result<(), Bound> {
         Body::Delivered(delivered) => check_ids(&delivered.ids, 1),
         Body::Part(part) => check_part(part),
         Body::Credit(Credit { bytes }) => within((1..=MAX_CREDIT).contains(bytes), Bound::Credit),
+        Body::Ping(_) | Body::Pong(_) => Ok(()),
         Body::Membership(Membership { tags }) => within(
             [4, 8, 16, 32, 64]
                 .map(|count| count * ID_LEN)

@@ -1,5 +1,7 @@
 //! What goes into a session and what comes out of it.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 
 use super::frame::{Body, FrameError};
@@ -68,6 +70,8 @@ pub enum Incoming {
     Membership(Vec<[u8; 8]>),
     /// Short ids of bundles that the peer has opened and stored.
     Delivered(Vec<u64>),
+    /// The peer answered a Ping, so long after it was asked.
+    RoundTrip(Duration),
     /// The peer is closing the link, and why.
     Closed(CloseReason),
 }
@@ -89,7 +93,7 @@ pub enum SendError {
     /// The session is not ready, or it is closing.
     #[error("the link is not ready")]
     NotReady,
-    /// Hello, Part, Credit and Close are the session's own.
+    /// Hello, Part, Credit, Ping, Pong and Close are the session's own.
     #[error("the session itself sends frames of this kind")]
     Reserved,
     /// The frame breaks a bound.

@@ -93,8 +93,8 @@ mod tests {
 
     use super::*;
     use crate::wire::v1::{
-        Close, Credit, Delivered, Done, Extension, Gone, Have, Hello, Membership, More, Part,
-        Summary, Symbols, Want,
+        Close, Credit, Delivered, Done, Extension, Gone, Have, Hello, Membership, More, Part, Ping,
+        Pong, Summary, Symbols, Want,
     };
 
     #[test]
@@ -117,8 +117,8 @@ mod tests {
 
     #[test]
     fn bodies_of_later_versions_are_unknown_and_unknown_fields_are_passed_over() {
-        // MSG-9. Field 15 and field 100 are no body of version 1.
-        assert_eq!(decode(&[0x7a, 0]), Err(FrameError::Unknown));
+        // MSG-9. Field 17 and field 100 are no body of version 1.
+        assert_eq!(decode(&[0x8a, 0x01, 0]), Err(FrameError::Unknown));
         assert_eq!(decode(&[0xa0, 0x06, 1]), Err(FrameError::Unknown));
         let mut frame = encode(Body::Done(Done {})).unwrap().to_vec();
         frame.extend([0xa0, 0x06, 1]);
@@ -239,6 +239,8 @@ mod tests {
             (1..=262_144_u32).prop_map(|bytes| Body::Credit(Credit { bytes })),
             Just(Body::Done(Done {})),
             any::<i32>().prop_map(|reason| Body::Close(Close { reason })),
+            any::<u32>().prop_map(|number| Body::Ping(Ping { number })),
+            any::<u32>().prop_map(|number| Body::Pong(Pong { number })),
             any_extension().prop_map(Body::Extension),
         ]
     }

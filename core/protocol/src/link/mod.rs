@@ -11,6 +11,7 @@ mod duplicate;
 mod event;
 pub mod frame;
 mod handshake;
+mod liveness;
 mod metrics;
 mod outbox;
 mod pending;
@@ -26,6 +27,10 @@ pub use counters::{Counters, Traffic};
 pub use duplicate::{LinkInfo, Rank};
 pub use event::{Incoming, Output, SendError, SessionConfig};
 pub use handshake::{MAX_VERSION, MIN_VERSION, capability, session_id};
+pub use liveness::{
+    ANSWER_WITHIN, DIALER_ASKS_AFTER, LEAST_RATE, LISTENER_ASKS_AFTER, SUSPECT_ANSWER_WITHIN,
+    UNANSWERED_AFTER,
+};
 pub use metrics::{Metrics, SUSPECT_AFTER};
 pub use outbox::{CONTROL_QUEUE, LIST_QUEUE, MAX_OFFERS, Offer};
 pub use pending::{MAX_UNPROVEN, PROVEN_AFTER};

@@ -115,6 +115,15 @@ impl Outbox {
         Ok(())
     }
 
+    /// A frame that goes before all that waits, if the adapter has room for it.
+    pub(super) fn pass(&mut self, frame: Bytes) -> Option<Bytes> {
+        if self.in_adapter + frame.len() > self.adapter_limit {
+            return None;
+        }
+        self.in_adapter += frame.len();
+        Some(frame)
+    }
+
     pub(super) const fn control_room(&self) -> usize {
         CONTROL_QUEUE - self.control_bytes
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::id::ContentId;
 
 /// A bundle counts as arrived when its link has lived on this long: a dead one is found out sooner, by
-/// [`super::SEND_STALL`], by ping on a wide link, by the supervision timeout of a radio.
+/// [`super::SEND_STALL`], by its [`super::ANSWER_WITHIN`] on a wide link, by the supervision timeout of a radio.
 pub const PROVEN_AFTER: Duration = Duration::from_secs(60);
 /// Bundles handed over and unproven that are remembered for a link; of older ones, reconciliation takes care.
 pub const MAX_UNPROVEN: usize = 4_096;

@@ -1,6 +1,8 @@
 //! One link's session: handshake, counting of broken frames, priorities, credit, reassembly
 //! (docs/protocol.md §7). It takes frames and times, and returns what they mean.
 
+mod inbound;
+
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -9,20 +11,19 @@ use super::{
     bounds::{MAX_CREDIT, MIN_CREDIT},
     counters::{Counters, Traffic},
     credit::Window,
-    event::{Incoming, Output, SendError, SessionConfig},
-    frame::{self, Body, FrameError, LENGTH_PREFIX},
-    handshake::{
-        MAX_VERSION, MIN_VERSION, discovery_extension, discovery_of, negotiate, session_id,
-    },
+    event::{Output, SendError, SessionConfig},
+    frame::{self, Body, LENGTH_PREFIX},
+    handshake::{MAX_VERSION, MIN_VERSION, discovery_extension},
+    liveness::{ANSWER_WITHIN, Liveness, SUSPECT_ANSWER_WITHIN},
     outbox::{Kind, Offer, Outbox, Overflow},
-    reassembly::{Progress, Reassembly},
+    reassembly::Reassembly,
 };
 use crate::{
     id::ContentId,
     identity::Transcript,
     link_kind::Role,
     time::Now,
-    wire::v1::{Close, CloseReason, Credit, Hello, Part},
+    wire::v1::{Close, CloseReason, Hello, Ping, Pong},
 };
 
 /// Bytes of frames that may wait in the adapter of a wide link.
@@ -62,6 +63,11 @@ pub struct Session {
     outbox: Outbox,
     window: Window,
     reassembly: Reassembly,
+    /// On a wide link that is ready.
+    liveness: Option<Liveness>,
+    /// Numbers of the Ping and of the Pong to be sent. A newer one takes the place of one that could not leave.
+    ping: Option<u32>,
+    pong: Option<u32>,
 }
 
 /// What the peer's Hello said.
@@ -89,6 +95,9 @@ impl Session {
             outbox: Outbox::new(if config.slow { SLOW_QUEUE } else { WIDE_QUEUE }),
             window: Window::new(config.credit),
             reassembly: Reassembly::default(),
+            liveness: None,
+            ping: None,
+            pong: None,
         }
     }
 
@@ -96,36 +105,6 @@ impl Session {
     pub fn start(&mut self) {
         if self.config.role == Role::Dialer {
             self.greet();
-        }
-    }
-
-    /// Takes a frame, given without its length. A frame means at most one thing.
-    ///
-    /// # Errors
-    /// The reason when the link must be closed: poll once more for the Close frame, then close.
-    pub fn receive(&mut self, frame: &[u8], now: Now) -> Result<Option<Incoming>, CloseReason> {
-        if let State::Ended(reason) = self.state {
-            return Err(reason);
-        }
-        self.traffic.frames_in += 1;
-        self.traffic.bytes_in += (frame.len() + LENGTH_PREFIX) as u64;
-        let body = match frame::decode(frame) {
-            Ok(body) => body,
-            Err(error) => return self.broken(error).map(|()| None),
-        };
-        self.heard = now.boot;
-        match body {
-            Body::Close(close) => {
-                let reason = close.reason();
-                self.state = State::Ended(reason);
-                self.outbox.clear();
-                self.reassembly.clear();
-                Ok(Some(Incoming::Closed(reason)))
-            }
-            Body::Hello(hello) if self.peer.is_none() => self.hello(&hello).map(Some),
-            Body::Hello(_) => self.violation("hello.second"),
-            _ if self.state != State::Ready => self.violation("before.hello"),
-            body => self.act(body, now),
         }
     }
 
@@ -139,7 +118,12 @@ impl Session {
         }
         if matches!(
             body,
-            Body::Hello(_) | Body::Part(_) | Body::Credit(_) | Body::Close(_)
+            Body::Hello(_)
+                | Body::Part(_)
+                | Body::Credit(_)
+                | Body::Close(_)
+                | Body::Ping(_)
+                | Body::Pong(_)
         ) {
             return Err(SendError::Reserved);
         }
@@ -195,13 +179,24 @@ impl Session {
     /// What to do next; call until it returns [`Output::Idle`].
     pub fn poll(&mut self, now: Now) -> Output {
         let idle_adapter = self.outbox.in_adapter() == 0;
-        let output = self.outbox.poll();
+        let output = match self.sign_of_life() {
+            Some(frame) => Output::Frame(frame),
+            None => self.speak(now),
+        };
         if let Output::Frame(frame) = &output {
             self.traffic.frames_out += 1;
             self.traffic.bytes_out += (frame.len() + LENGTH_PREFIX) as u64;
             if idle_adapter {
                 self.moved = now.boot;
             }
+        }
+        output
+    }
+
+    fn speak(&mut self, now: Now) -> Output {
+        let output = self.outbox.poll();
+        if let (Output::Frame(frame), Some(liveness)) = (&output, &mut self.liveness) {
+            liveness.spoke(frame.len(), now.boot);
         }
         output
     }
@@ -237,9 +232,22 @@ impl Session {
         self.grant();
     }
 
+    /// The path to the peer may have changed: asks for a sign of life and waits less long for it. A slow link
+    /// is not asked.
+    pub fn suspect(&mut self, now: Now) {
+        self.ask(SUSPECT_ANSWER_WITHIN, now);
+    }
+
     /// When to call [`Self::handle_timeout`], by the boot-time clock.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
+        let ask = self.liveness.as_ref().and_then(Liveness::ask_at);
+        let ask = ask.filter(|_| self.state == State::Ready);
+        [self.deadline(), ask].into_iter().flatten().min()
+    }
+
+    /// When the link must be closed.
+    fn deadline(&self) -> Option<Duration> {
         let greeting = match self.state {
             State::Greeting => Some(self.began + HELLO_TIMEOUT),
             State::Ready => None,
@@ -247,7 +255,11 @@ impl Session {
         };
         let stalled = (self.outbox.in_adapter() > 0).then(|| self.moved + SEND_STALL);
         let reassembly = self.reassembly.deadline(self.heard);
-        [greeting, stalled, reassembly].into_iter().flatten().min()
+        let dead = self.liveness.as_ref().and_then(Liveness::dead_at);
+        [greeting, stalled, reassembly, dead]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Time has passed.
@@ -255,13 +267,25 @@ impl Session {
     /// # Errors
     /// [`CloseReason::Timeout`] when the link must be closed.
     pub fn handle_timeout(&mut self, now: Now) -> Result<(), CloseReason> {
-        match self.poll_timeout() {
-            Some(deadline) if deadline <= now.boot => {
-                self.close(CloseReason::Timeout);
-                Err(CloseReason::Timeout)
-            }
-            _ => Ok(()),
+        if self.deadline().is_some_and(|at| at <= now.boot) {
+            self.close(CloseReason::Timeout);
+            return Err(CloseReason::Timeout);
         }
+        if self.poll_timeout().is_some_and(|at| at <= now.boot) {
+            self.ask(ANSWER_WITHIN, now);
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, within: Duration, now: Now) {
+        if self.state != State::Ready {
+            return;
+        }
+        let asked = self
+            .liveness
+            .as_mut()
+            .and_then(|live| live.ask(within, now.boot));
+        self.ping = asked.or(self.ping);
     }
 
     /// Drops what waits and queues Close: poll for it, then close the connection.
@@ -270,8 +294,7 @@ impl Session {
             return;
         }
         self.state = State::Ended(reason);
-        self.outbox.clear();
-        self.reassembly.clear();
+        self.clear();
         // The peer of another version learns from the Hello which versions it would have to speak.
         if matches!(reason, CloseReason::Version | CloseReason::Critical) && !self.greeted {
             self.greet();
@@ -345,6 +368,27 @@ impl Session {
         self.state == State::Ready
     }
 
+    fn clear(&mut self) {
+        self.outbox.clear();
+        self.reassembly.clear();
+        (self.ping, self.pong) = (None, None);
+    }
+
+    /// A Pong or Ping that can leave now: before everything else, and at most one of each waits.
+    fn sign_of_life(&mut self) -> Option<Bytes> {
+        let number = self.pong.or(self.ping)?;
+        let body = match self.pong {
+            Some(_) => Body::Pong(Pong { number }),
+            None => Body::Ping(Ping { number }),
+        };
+        let frame = frame::encode(body).expect("any number is within bounds");
+        let frame = self.outbox.pass(frame)?;
+        if self.pong.take().is_none() {
+            self.ping = None;
+        }
+        Some(frame)
+    }
+
     fn greet(&mut self) {
         if core::mem::replace(&mut self.greeted, true) {
             return;
@@ -370,130 +414,5 @@ impl Session {
         if self.outbox.control(Kind::Ordinary, frame) == Err(Overflow) {
             self.close(CloseReason::Timeout);
         }
-    }
-
-    fn hello(&mut self, hello: &Hello) -> Result<Incoming, CloseReason> {
-        let nonce =
-            <[u8; 16]>::try_from(&hello.nonce[..]).expect("the frame's bounds were checked");
-        self.peer = Some(Peer {
-            nonce,
-            versions: (hello.min_version, hello.max_version),
-        });
-        let version = match negotiate(hello) {
-            Ok(version) => version,
-            Err(reason) => {
-                self.close(reason);
-                return Err(reason);
-            }
-        };
-        self.state = State::Ready;
-        self.outbox.allowance.add(hello.credit);
-        // The dialer's is out already.
-        self.greet();
-        let transcript = self.transcript().expect("the peer's Hello is there");
-        let session = session_id(&transcript);
-        Ok(Incoming::Ready {
-            session,
-            capabilities: hello.capabilities,
-            version,
-            discovery: discovery_of(hello),
-        })
-    }
-
-    fn act(&mut self, body: Body, now: Now) -> Result<Option<Incoming>, CloseReason> {
-        let incoming = match body {
-            Body::Summary(_) | Body::Symbols(_) | Body::More(_) => Incoming::Reconcile(body),
-            Body::Done(_) => Incoming::Done,
-            Body::Want(want) => Incoming::Want(frame::unpack_ids(&want.ids)),
-            Body::Gone(gone) => Incoming::Gone(frame::unpack_ids(&gone.ids)),
-            Body::Have(have) => Incoming::Have(frame::unpack_ids(&have.ids)),
-            Body::Delivered(delivered) => Incoming::Delivered(frame::unpack_ids(&delivered.ids)),
-            Body::Membership(membership) => {
-                Incoming::Membership(membership.tags.as_chunks::<8>().0.to_vec())
-            }
-            Body::Part(part) => return self.part(&part, now),
-            Body::Credit(Credit { bytes }) => {
-                return if self.outbox.allowance.add(bytes) {
-                    Ok(None)
-                } else {
-                    self.violation("credit.excess")
-                };
-            }
-            Body::Extension(extension) if extension.critical => {
-                self.close(CloseReason::Critical);
-                return Err(CloseReason::Critical);
-            }
-            Body::Extension(_) | Body::Hello(_) | Body::Close(_) => return Ok(None),
-        };
-        Ok(Some(incoming))
-    }
-
-    fn part(&mut self, part: &Part, now: Now) -> Result<Option<Incoming>, CloseReason> {
-        let data = u32::try_from(part.data.len()).unwrap_or(u32::MAX);
-        if !self.window.receive(data) {
-            return self.violation("part.credit");
-        }
-        let incoming = match self.reassembly.take(part, now.boot) {
-            Err(_) => return self.violation("part.step"),
-            Ok(Progress::UnderWay) => None,
-            Ok(Progress::Refused) => {
-                self.count("part.expired")?;
-                None
-            }
-            Ok(Progress::Whole {
-                bytes,
-                age_s,
-                lifetime_s,
-            }) => {
-                self.window
-                    .wait(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-                Some(Incoming::Bundle {
-                    bytes,
-                    age_s,
-                    lifetime_s,
-                })
-            }
-        };
-        self.grant();
-        Ok(incoming)
-    }
-
-    fn grant(&mut self) {
-        if self.state != State::Ready {
-            return;
-        }
-        if let Some(bytes) = self.window.grant() {
-            self.control(Body::Credit(Credit { bytes }));
-        }
-    }
-
-    /// A frame that did not pass `decode`. One that had to be first, or that carries credit or data, closes
-    /// the link: the two ends would no longer agree.
-    fn broken(&mut self, error: FrameError) -> Result<(), CloseReason> {
-        use super::Bound::{Continuation, Credit, Data, Stream, Total};
-        let fatal = match error {
-            FrameError::Length(_) => true,
-            FrameError::Bound(Continuation | Credit | Data | Stream | Total) => true,
-            _ => self.state == State::Greeting,
-        };
-        if fatal {
-            return self.violation(error.word()).map(|_| ());
-        }
-        self.count(error.word())
-    }
-
-    fn count(&mut self, kind: &'static str) -> Result<(), CloseReason> {
-        self.counters.add(kind);
-        if self.counters.total() > TOLERATED_FRAMES {
-            self.close(CloseReason::Misbehaviour);
-            return Err(CloseReason::Misbehaviour);
-        }
-        Ok(())
-    }
-
-    fn violation(&mut self, kind: &'static str) -> Result<Option<Incoming>, CloseReason> {
-        self.counters.add(kind);
-        self.close(CloseReason::Misbehaviour);
-        Err(CloseReason::Misbehaviour)
     }
 }

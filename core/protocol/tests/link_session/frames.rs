@@ -24,7 +24,7 @@ use crate::{
 fn sixteen_broken_frames_are_borne_and_counted_by_kind() {
     let mut side = ready(false);
     for _ in 0..TOLERATED_FRAMES / 2 {
-        side.take(&[0x7a, 0], START);
+        side.take(&[0x8a, 0x01, 0], START);
         side.take(&[0xff; 5], START);
     }
     assert_eq!(side.closed, None);

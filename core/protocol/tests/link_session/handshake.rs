@@ -197,7 +197,7 @@ fn a_critical_extension_in_a_hello_ends_the_link() {
 
 #[test]
 fn anything_but_hello_or_close_first_ends_the_link() {
-    let unknown: &[u8] = &[0x7a, 0];
+    let unknown: &[u8] = &[0x8a, 0x01, 0];
     let done = encoded(Body::Done(Done {}));
     let raw = |nonce| {
         let hello = Hello { nonce, ..hello(3) };

@@ -71,6 +71,14 @@ impl World {
         }
     }
 
+    /// Pulls a cable: what is sent is taken and never arrives, and nobody is told.
+    pub fn pull(&mut self, wire: u64) {
+        self.wires
+            .get_mut(&wire)
+            .expect("a wire that is there")
+            .pulled = true;
+    }
+
     pub fn cut_all(&mut self) {
         let all: Vec<u64> = self.wires.keys().copied().collect();
         for wire in all {
@@ -153,7 +161,7 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, id: u64, to: usize, frame: Bytes) {
-        let Some(wire) = self.wires.get(&id) else {
+        let Some(wire) = self.wires.get(&id).filter(|wire| !wire.pulled) else {
             return;
         };
         match wire.ends[to] {
@@ -173,6 +181,9 @@ impl World {
     }
 
     pub(super) fn closed(&mut self, id: u64, to: usize) {
+        if self.wires.get(&id).is_some_and(|wire| wire.pulled) {
+            return;
+        }
         let Some(wire) = self.wires.remove(&id) else {
             return;
         };

@@ -101,6 +101,8 @@ impl Traffic {
             Ok(Body::Delivered(_)) => "delivered",
             Ok(Body::Close(_)) => "close",
             Ok(Body::Extension(_)) => "extension",
+            Ok(Body::Ping(_)) => "ping",
+            Ok(Body::Pong(_)) => "pong",
             Err(_) => "broken",
         };
         let entry = self.kinds.entry(kind).or_default();
@@ -138,6 +140,8 @@ pub struct Wire {
     pub ends: [End; 2],
     pub profile: Profile,
     pub directions: [Direction; 2],
+    /// Nothing arrives any more.
+    pub pulled: bool,
 }
 
 impl Wire {
@@ -146,6 +150,7 @@ impl Wire {
             ends,
             profile,
             directions: Default::default(),
+            pulled: false,
         }
     }
 

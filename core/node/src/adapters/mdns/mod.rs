@@ -3,6 +3,7 @@
 //! Everything runs inside [`Lan::next`]: there is no task and no queue of our own. The mdns-sd
 //! daemon has a thread with the sockets.
 
+mod carrier;
 mod daemon;
 mod health;
 mod networks;
@@ -22,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::daemon::{Daemon, News};
 use self::health::Health;
-use self::networks::Networks;
+use self::networks::{Change, Networks};
 use self::records::ServiceType;
 use crate::ports::lan::{Lan, LanAdvertisement, LanEvent};
 use crate::sightings::Sightings;
@@ -91,6 +92,7 @@ pub struct MdnsLan {
     settling: Option<(Instant, usize)>,
     interfaces: Option<Vec<IpAddr>>,
     untold_interfaces: bool,
+    carrier_changed: bool,
     health: Health,
 }
 
@@ -124,6 +126,7 @@ impl MdnsLan {
             settling: Some((Instant::now(), 0)),
             interfaces: None,
             untold_interfaces: false,
+            carrier_changed: false,
             health: Health::new(),
         })
     }
@@ -207,7 +210,9 @@ impl MdnsLan {
         }
     }
 
-    fn addresses_changed(&mut self, now: Instant) {
+    fn network_changed(&mut self, change: Change, now: Instant) {
+        // What is on the other side of a carrier may be another network with the same addresses.
+        self.carrier_changed |= change == Change::Carrier;
         self.sightings.set_reach(self.networks.reach());
         if let State::Running(daemon) = &self.daemon {
             daemon.look_closely(true);
@@ -219,7 +224,8 @@ impl MdnsLan {
         if step == 0 {
             let addresses = self.networks.addresses();
             self.health.set_usable(!addresses.is_empty());
-            if self.interfaces.as_ref() != Some(&addresses) {
+            let changed = self.interfaces.as_ref() != Some(&addresses);
+            if changed || std::mem::take(&mut self.carrier_changed) {
                 self.interfaces = Some(addresses);
                 self.untold_interfaces = true;
             }
@@ -338,7 +344,7 @@ impl Lan for MdnsLan {
                     None => self.start_again(Instant::now()),
                 },
                 changed = self.networks.changed() => match changed {
-                    Ok(()) => self.addresses_changed(Instant::now()),
+                    Ok(change) => self.network_changed(change, Instant::now()),
                     Err(error) => tracing::warn!(error),
                 },
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {

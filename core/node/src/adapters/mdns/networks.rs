@@ -6,11 +6,22 @@ use std::net::IpAddr;
 use futures::StreamExt as _;
 use if_watch::{IfEvent, IpNet, tokio::IfWatcher};
 
+use super::carrier::Carriers;
 use crate::sightings::Reach;
+
+/// What changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// An interface's addresses.
+    Addresses,
+    /// Whether an interface has a carrier.
+    Carrier,
+}
 
 /// Which addresses our interfaces have.
 pub(super) struct Networks {
     watcher: Option<IfWatcher>,
+    carriers: Option<Carriers>,
     present: BTreeSet<(IpAddr, u8)>,
 }
 
@@ -24,6 +35,7 @@ impl Networks {
             .map_err(|e| format!("the network interfaces cannot be watched: {e}"))?;
         Ok(Self {
             watcher: Some(watcher),
+            carriers: Carriers::watch(),
             present: BTreeSet::new(),
         })
     }
@@ -32,19 +44,39 @@ impl Networks {
     ///
     /// # Errors
     /// When watching broke; [`Networks::rewatch`] begins again.
-    pub(super) async fn changed(&mut self) -> Result<(), String> {
-        let Some(watcher) = &mut self.watcher else {
-            return std::future::pending().await;
-        };
-        match watcher.next().await {
-            Some(Ok(IfEvent::Up(net))) => self.present.insert(address(net)),
-            Some(Ok(IfEvent::Down(net))) => self.present.remove(&address(net)),
-            broken => {
-                self.watcher = None;
-                return Err(format!("watching the network interfaces broke: {broken:?}"));
+    pub(super) async fn changed(&mut self) -> Result<Change, String> {
+        let carrier = async {
+            match &mut self.carriers {
+                Some(carriers) => carriers.changed().await,
+                None => std::future::pending().await,
             }
         };
-        Ok(())
+        let address = async {
+            match &mut self.watcher {
+                Some(watcher) => watcher.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            change = carrier => {
+                if change.is_none() {
+                    self.carriers = None;
+                    return Err("the system reports no carriers any more".to_owned());
+                }
+                Ok(Change::Carrier)
+            }
+            change = address => {
+                match change {
+                    Some(Ok(IfEvent::Up(net))) => self.present.insert(address_of(net)),
+                    Some(Ok(IfEvent::Down(net))) => self.present.remove(&address_of(net)),
+                    broken => {
+                        self.watcher = None;
+                        return Err(format!("watching the network interfaces broke: {broken:?}"));
+                    }
+                };
+                Ok(Change::Addresses)
+            }
+        }
     }
 
     /// Begins again if watching broke.
@@ -73,7 +105,7 @@ impl Networks {
     }
 }
 
-fn address(net: IpNet) -> (IpAddr, u8) {
+fn address_of(net: IpNet) -> (IpAddr, u8) {
     match net {
         IpNet::V4(net) => (IpAddr::V4(net.addr()), net.prefix_len()),
         IpNet::V6(net) => (IpAddr::V6(net.addr()), net.prefix_len()),

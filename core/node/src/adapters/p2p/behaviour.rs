@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use libp2p::{
     PeerId, identify,
     identity::Keypair,
-    ping,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
 };
 use libp2p_connection_limits as connection_limits;
@@ -37,7 +36,6 @@ pub(super) struct Behaviour {
     sources: SourceCap,
     pub(super) link: link::Behaviour,
     identify: Gate<identify::Behaviour>,
-    ping: Gate<ping::Behaviour>,
     pub(super) gossip: Toggle<Gate<Gossipsub>>,
 }
 
@@ -56,9 +54,6 @@ impl Behaviour {
             .with_push_listen_addr_updates(false)
             .with_hide_listen_addrs(true)
             .with_cache_size(0);
-        let ping = ping::Config::new()
-            .with_interval(config.ping_interval)
-            .with_timeout(config.ping_timeout);
         let gossip = if config.gossip {
             Some(Gate::late(gossip::behaviour()?))
         } else {
@@ -70,7 +65,6 @@ impl Behaviour {
             sources: SourceCap::new(config.limits.per_source, config.source_salt),
             link: link::Behaviour::new(hub, inbox, config.source_salt, own, slow_key),
             identify: Gate::wide_only(identify::Behaviour::new(identify)),
-            ping: Gate::wide_only(ping::Behaviour::new(ping)),
             gossip: gossip.into(),
         })
     }

@@ -1,7 +1,5 @@
 //! What a [`P2pNetwork`](super::P2pNetwork) is made from.
 
-use std::time::Duration;
-
 use zeroize::Zeroizing;
 
 use crate::{air::Air, ports::network::Endpoint};
@@ -21,10 +19,6 @@ pub struct P2pConfig {
     pub gossip: bool,
     /// What connections run over.
     pub carriers: Carriers,
-    /// Time between two pings on a wide link.
-    pub ping_interval: Duration,
-    /// A ping unanswered for this long ends the link.
-    pub ping_timeout: Duration,
     /// Bounds on connections.
     pub limits: Limits,
 }
@@ -40,8 +34,6 @@ impl P2pConfig {
             listen: Listen::Everywhere,
             gossip: true,
             carriers: Carriers::Ip,
-            ping_interval: Duration::from_secs(30),
-            ping_timeout: Duration::from_secs(20),
             limits: Limits::default(),
         }
     }

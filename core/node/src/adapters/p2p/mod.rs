@@ -1,5 +1,5 @@
 //! The `Network` port over libp2p: TCP, QUIC, Noise, Yamux; `/sovereign/link/1` on every
-//! connection; identify, ping and gossipsub behind gates (decisions 2, 3, 4, 7 and 10).
+//! connection; identify and gossipsub behind gates (decisions 2, 3, 4, 7 and 10).
 //!
 //! Measurements and reasons are in docs/adr/0002.
 

@@ -16,7 +16,7 @@ use futures::StreamExt;
 use libp2p::{
     PeerId, Swarm,
     core::transport::ListenerId,
-    gossipsub, ping,
+    gossipsub,
     swarm::{
         ConnectionId, DialError, SwarmEvent,
         dial_opts::{DialOpts, PeerCondition},
@@ -213,7 +213,6 @@ impl Task {
     fn event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Link(gone)) => self.gone(gone),
-            SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.pinged(event),
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(gossipsub::Event::Message {
                 propagation_source,
                 message_id,
@@ -289,22 +288,6 @@ impl Task {
                 link: link.id,
                 reason,
             });
-        }
-    }
-
-    fn pinged(&mut self, event: ping::Event) {
-        let Some(link) = self.swarm.behaviour().link.of(event.connection) else {
-            return;
-        };
-        match event.result {
-            Ok(time) if link.is_up() => {
-                let ms = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-                let link = link.id;
-                self.pending.push_back(NetworkEvent::Rtt { link, ms });
-            }
-            // Before the link is up there is nothing to say; a peer may do without ping.
-            Ok(_) | Err(ping::Failure::Unsupported) => {}
-            Err(why) => link.close(DownReason::Broken(format!("no answer to ping: {why}"))),
         }
     }
 

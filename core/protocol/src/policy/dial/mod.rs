@@ -92,6 +92,8 @@ struct Known {
     seen: Duration,
     /// Not to be dialled before.
     at: Duration,
+    /// It refused the link: `at` is not to come nearer.
+    resting: bool,
     backoff: Backoff,
     /// Its place among those chosen on a crowded network.
     lot: u64,
@@ -146,7 +148,7 @@ impl DialPolicy {
             Event::Announced {
                 transport,
                 discovery,
-            } => self.announced(transport, discovery, now),
+            } => self.announced(transport, discovery, now, rng),
             Event::Sighted(sighting) => self.sighted(sighting, now, rng),
             Event::Lost(discovery) => {
                 let dialling = &mut self.dialling;
@@ -225,7 +227,13 @@ impl DialPolicy {
         self.links.len()
     }
 
-    fn announced(&mut self, transport: TransportId, discovery: DiscoveryId, now: Duration) {
+    fn announced(
+        &mut self,
+        transport: TransportId,
+        discovery: DiscoveryId,
+        now: Duration,
+        rng: &mut impl CryptoRng,
+    ) {
         let previous = self.own.take().and_then(|own| {
             if own.transport == transport {
                 own.previous
@@ -233,13 +241,22 @@ impl DialPolicy {
                 Some(own.transport)
             }
         });
-        self.own = Some(Own {
+        let own = Own {
             discovery,
             transport,
             previous,
             announced: now,
-        });
+        };
         self.known.remove(&transport);
+        // Whoever did not answer may do so on this network, and dials under way may lead into the one before.
+        self.dialling
+            .retain(|_, dial| now.saturating_sub(dial.since) < YOUNG);
+        for known in self.known.values_mut().filter(|known| !known.resting) {
+            known.backoff.succeeded();
+            let at = now + own.patience(&known.sighting.discovery, now, rng);
+            known.at = known.at.min(at);
+        }
+        self.own = Some(own);
     }
 
     fn sighted(&mut self, sighting: Sighting, now: Duration, rng: &mut impl CryptoRng) {
@@ -267,6 +284,7 @@ impl DialPolicy {
             sighting,
             seen: now,
             at,
+            resting: false,
             backoff: Backoff::default(),
             lot: lot(&self.salt, &sighting.transport),
         };
@@ -325,6 +343,7 @@ impl DialPolicy {
             && refused
         {
             known.at = now + REFUSED_REST;
+            known.resting = true;
         }
     }
 
@@ -336,7 +355,10 @@ impl DialPolicy {
             return;
         };
         match known.backoff.failed(now, rng) {
-            Next::RetryAt(at) => known.at = at,
+            Next::RetryAt(at) => {
+                known.at = at;
+                known.resting = false;
+            }
             // Until it is sighted anew.
             Next::Replace => {
                 self.known.remove(&peer);

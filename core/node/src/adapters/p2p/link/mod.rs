@@ -86,11 +86,6 @@ impl Behaviour {
         }
     }
 
-    /// The link over a connection.
-    pub(super) fn of(&self, connection: ConnectionId) -> Option<&Arc<Link>> {
-        self.links.get(&connection)
-    }
-
     fn establish(
         &mut self,
         connection: ConnectionId,

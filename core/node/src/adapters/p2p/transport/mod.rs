@@ -40,14 +40,14 @@ const WIDE_SETUP: Duration = Duration::from_secs(10);
 /// The same for a slow link: some 400 bytes each way over a radio.
 const SLOW_SETUP: Duration = Duration::from_secs(20);
 /// Substreams of one connection. In use by an honest peer, both directions together: the link,
-/// two each of identify, ping and gossip, two of gossip that were refused and are still closing.
+/// two each of identify and gossip, two of gossip that were refused and are still closing.
 /// Each may hold 256 KiB unread.
 const MAX_STREAMS: usize = 12;
 /// Bytes that may arrive unread on one QUIC stream, and on all of a connection: enough for 10 MB/s
 /// at 25 ms, little enough for 256 connections.
 const QUIC_STREAM_WINDOW: u32 = 256 * 1024;
 const QUIC_CONNECTION_WINDOW: u32 = 512 * 1024;
-/// QUIC keeps NAT bindings open (30 s is common); a dead connection is found by ping.
+/// QUIC keeps NAT bindings open (30 s is common); a dead connection is found by the link's own Ping.
 const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(25);
 const QUIC_IDLE_MS: u32 = 60_000;
 /// Bound into the slow links' handshake in place of a negotiation: other versions fail in Noise.

@@ -311,3 +311,67 @@ fn what_is_lost_is_not_dialled() {
     node.at(T + 60 * S, Event::Lost(discovery(99)));
     assert_eq!(node.policy.poll_timeout(), None);
 }
+
+/// The node's network may be another one.
+fn again() -> Event {
+    Event::Announced {
+        transport: transport(100),
+        discovery: discovery(100),
+    }
+}
+
+#[test]
+fn another_network_is_a_new_beginning() {
+    // COORD-3: what was waited for on the network before need not be waited for on this one.
+    let mut node = Node::new();
+    assert_eq!(node.sight(T, 50), NONE);
+    let (mut now, mut dialled) = node.next();
+    for _ in 0..5 {
+        assert_eq!(dialled, vec![50]);
+        assert_eq!(node.fail(now, 50), NONE);
+        let before = now;
+        (now, dialled) = node.next();
+        assert!(now > before);
+    }
+    assert_eq!(node.fail(now, 50), NONE);
+    assert!(node.policy.poll_timeout() > Some(now + 10 * S));
+    assert_eq!(node.at(now, again()), NONE);
+    // Its id is the lower one: it is waited for as by a newcomer, and then the first failure is the first.
+    let (soon, dialled) = node.next();
+    assert!(soon <= now + YOUNG_GRACE * 3 / 2);
+    assert_eq!(dialled, vec![50]);
+    node.fail(soon, 50);
+    assert!(node.policy.poll_timeout() <= Some(soon + S));
+}
+
+#[test]
+fn another_network_does_not_make_up_for_a_refusal() {
+    let mut node = Node::new();
+    assert_eq!(node.sight(T, 101), vec![101]);
+    node.up(T + S, 101);
+    node.down(T + 2 * S, 101, true);
+    assert_eq!(node.at(T + 3 * S, again()), NONE);
+    assert_eq!(node.policy.poll_timeout(), Some(T + 2 * S + REFUSED_REST));
+    // A later failure ends the rest like any other.
+    assert_eq!(node.next().1, vec![101]);
+    node.fail(T + 2 * S + REFUSED_REST, 101);
+    assert_eq!(node.at(T + 2 * S + REFUSED_REST, again()), vec![101]);
+}
+
+#[test]
+fn another_network_forgets_dials_that_led_into_the_one_before() {
+    let mut node = Node::new();
+    assert_eq!(node.sight(T, 101), vec![101]);
+    // One that has just begun is not doubled: at a start the interfaces come one by one.
+    assert_eq!(node.at(T + YOUNG - MS, again()), NONE);
+    assert_eq!(node.at(T + YOUNG, again()), vec![101]);
+}
+
+#[test]
+fn another_network_puts_nothing_off() {
+    let mut node = Node::new();
+    assert_eq!(node.sight(T, 50), NONE);
+    let at = node.policy.poll_timeout();
+    assert_eq!(node.at(T + MS, again()), NONE);
+    assert!(node.policy.poll_timeout() <= at);
+}
