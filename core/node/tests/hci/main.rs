@@ -6,6 +6,8 @@ mod lab;
 mod nodes;
 #[path = "../../../sim/tests/nodes/people.rs"]
 mod people;
+mod peer;
+mod python;
 mod stranger;
 
 mod over_gatt {

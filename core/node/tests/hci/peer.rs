@@ -1,0 +1,102 @@
+//! A node and a peer that somebody else wrote: `tests/ble/userland/peer`, on Bumble's own host, from
+//! docs/protocol.md alone (must show c of the Bluetooth issue).
+
+use serde_json::{Value, json};
+use sovereign_node::api::{LinkWord, PeerState};
+use sovereign_node::contract::radio::RadioFixture as _;
+
+use crate::air::Lab;
+use crate::people::Person;
+use crate::python::Python;
+
+/// The next time that the peer says this word; it may say others before.
+pub(crate) async fn until_says(peer: &mut Python, word: &str) -> Value {
+    loop {
+        let said = peer.answer().await;
+        if said["is"] == word {
+            return said;
+        }
+        for end in ["ended", "refused"] {
+            assert_ne!(said["is"], end, "{said}");
+        }
+    }
+}
+
+fn start(lab: &mut Lab<false>, role: &str) -> Python {
+    let hci = lab.controller("hci");
+    let words = [role, "--name", "Python", "--holds", "from Python 0"];
+    let arguments = std::iter::once(hci.as_os_str()).chain(words.map(AsRef::as_ref));
+    Python::start("peer", arguments)
+}
+
+/// LOC-2, LOC-4, MSG-6, MSG-7: each knows the other by the key that it has proved and by the id that the air
+/// carries; what each said before there was a link, and after, arrives exactly once and is acknowledged.
+async fn both_are_heard(role: &str) {
+    let mut lab = Lab::default();
+    let mut node = Person::start("Node", lab.join().await).await;
+    node.say("from Node 0").await;
+    let mut peer = start(&mut lab, role);
+
+    let met = until_says(&mut peer, if role == "dial" { "heard" } else { "advertising" }).await;
+    let secure = until_says(&mut peer, "secure").await;
+    let linked = until_says(&mut peer, "linked").await;
+    // Who listens is recognised by what it advertises, who dials by what it says.
+    assert_eq!(role == "dial", linked["id"] == met["id"], "{linked}");
+    assert!(linked["id"].is_string());
+    let text = until_says(&mut peer, "text").await;
+    assert_eq!((&text["text"], &text["name"]), (&json!("from Node 0"), &json!("Node")));
+    let listed = node.peers().await;
+    let own = secure["own"].as_str().expect("a PeerId");
+    let found = listed.iter().filter(|peer| peer.transport_id == own);
+    let found: Vec<_> = found.map(|peer| (peer.link, peer.state)).collect();
+    assert_eq!(found, [(LinkWord::Ble, PeerState::Connected)], "{listed:?}");
+
+    until_says(&mut peer, "member").await;
+    node.say("from Node 1").await;
+    let text = until_says(&mut peer, "text").await;
+    assert_eq!(text["text"], "from Node 1");
+    peer.tell("say from Python 1");
+    while until_says(&mut peer, "delivered").await["texts"] != json!(["from Python 1"]) {}
+    node.hears("from Python", 2).await;
+    peer.tell("close");
+    until_says(&mut peer, "ended").await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_peer_from_the_text_dials_a_node() {
+    both_are_heard("dial").await;
+}
+
+#[tokio::test]
+async fn a_node_dials_a_peer_from_the_text() {
+    both_are_heard("serve").await;
+}
+
+/// LOC-4: two implementations of the radio stream repair what neither was written for alone: a tenth of all frames
+/// lost, notifications out of order, an MTU of 185. The texts cross in several Parts, as bulk.
+#[tokio::test]
+async fn two_implementations_of_the_stream_repair_a_bad_link() {
+    let mut lab = Lab::default();
+    lab.ask(&json!({
+        "do": "pair", "a": "*", "b": "*",
+        "att_mtu": 185, "reorder": 0.3, "lose": 0.1, "latency_ms": 20, "bytes_per_s": 20_000,
+    }));
+    let mut node = Person::start("Node", lab.join().await).await;
+    let mut peer = start(&mut lab, "dial");
+    until_says(&mut peer, "member").await;
+    let (from_node, from_python) = ("from Node ".repeat(900), "from Python ".repeat(900));
+    for count in 0..3 {
+        node.say(&format!("{from_node}{count}")).await;
+        peer.tell(&format!("say {from_python}{count}"));
+    }
+    let mut texts = Vec::new();
+    while texts.len() < 3 {
+        let text = until_says(&mut peer, "text").await;
+        texts.push(text["text"].as_str().expect("a text").to_owned());
+    }
+    let said: Vec<_> = (0..3).map(|count| format!("{from_node}{count}")).collect();
+    assert_eq!(texts, said);
+    node.hears(from_python.trim_end(), 3).await;
+    node.stop().await;
+}

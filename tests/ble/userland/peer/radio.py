@@ -1,0 +1,143 @@
+"""Section 11 of docs/protocol.md on Bumble's host: finds and dials a node, or is found and dialled."""
+import asyncio
+
+from bumble.core import UUID
+from bumble.device import Device, Peer
+from bumble.gatt import Characteristic, CharacteristicValue, Service
+from bumble.hci import Address
+
+import advert
+from pipe import Pipe
+
+SERVICE, TO_NODE, FROM_NODE, HELLO = (
+    UUID.from_bytes(number[::-1]) for number in (advert.SERVICE, advert.TO_NODE, advert.FROM_NODE, advert.HELLO)
+)
+ATT_HEADER = 3
+ATT_MTU = 517
+Properties = Characteristic.Properties
+
+
+class Connected:
+    """A connection that a stream runs on. `ended` resolves when it has gone."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.ended = asyncio.get_running_loop().create_future()
+        self.pipe = None
+        self.early = []
+        connection.on("disconnection", self.gone)
+
+    def gone(self, reason):
+        if not self.ended.done():
+            self.ended.set_result(reason)
+        if self.pipe:
+            self.pipe.lost(f"disconnected: {reason}")
+
+    def start(self, send_frame):
+        self.pipe = Pipe(send_frame, self.connection.att_mtu - ATT_HEADER)
+        for frame in self.early:
+            self.pipe.handle(frame)
+
+    def frame(self, value):
+        if self.pipe:
+            self.pipe.handle(bytes(value))
+        else:
+            self.early.append(bytes(value))
+
+
+async def power_on(line, epoch):
+    # How Bumble writes an address: most significant byte first, as section 11.5 derives it.
+    address = Address(":".join(f"{byte:02X}" for byte in epoch.address), Address.RANDOM_DEVICE_ADDRESS)
+    device = Device.with_hci("", address, line.source, line.sink)
+    await device.power_on()
+    return device
+
+
+async def dial(device, wanted, say, observe):
+    """Connects to the first node heard whose id is `wanted` (any if None)."""
+    heard = asyncio.get_running_loop().create_future()
+
+    def on_advertisement(advertisement):
+        packet = bytes(advertisement.data_bytes)
+        found = advert.sighting(packet)
+        if found and wanted in (None, found[0]) and not heard.done():
+            heard.set_result((advertisement.address, packet, found))
+
+    device.on("advertisement", on_advertisement)
+    await device.start_scanning(legacy=True, active=True)
+    address, packet, (discovery_id, capabilities) = await heard
+    await device.stop_scanning(legacy=True)
+    observe("scan response", packet)
+    observe("address", bytes(address)[::-1])
+    say("heard", id=discovery_id.hex(), capabilities=capabilities, address=str(address))
+    connected = Connected(await device.connect(address))
+    peer = Peer(connected.connection)
+    await peer.request_mtu(ATT_MTU)
+    await peer.discover_services()
+    for service in peer.services:
+        await service.discover_characteristics()
+        await read_all(service, observe)
+
+    def characteristic(uuid):
+        return peer.get_characteristics_by_uuid(uuid)[0]
+
+    value = bytes(await characteristic(HELLO).read_value())
+    if advert.read_hello(value)[0] != discovery_id:
+        raise ConnectionError("the hello has another id than the air")
+    await characteristic(FROM_NODE).subscribe(connected.frame)
+    to_node = characteristic(TO_NODE)
+    connected.start(to_node.write_value)
+    say("up", role="dialer", mtu=connected.connection.att_mtu)
+    return connected
+
+
+async def read_all(service, observe):
+    """What any stranger can read of a node: every value, and the UUIDs."""
+    observe("uuid", service.uuid.to_bytes())
+    for characteristic in service.characteristics:
+        observe("uuid", characteristic.uuid.to_bytes())
+        if characteristic.properties & Properties.READ:
+            observe("value", bytes(await characteristic.read_value()))
+
+
+async def serve(device, epoch, capabilities, say):
+    """Waits for the first node that dials and subscribes."""
+    subscribed = asyncio.get_running_loop().create_future()
+    by_handle = {}
+
+    def connected_of(connection):
+        return by_handle.setdefault(connection.handle, Connected(connection))
+
+    hello = Characteristic(
+        HELLO, Properties.READ, Characteristic.READABLE, advert.hello(epoch.id, capabilities)
+    )
+    to_node = Characteristic(
+        TO_NODE,
+        Properties.WRITE | Properties.WRITE_WITHOUT_RESPONSE,
+        Characteristic.WRITEABLE,
+        CharacteristicValue(write=lambda connection, value: connected_of(connection).frame(value)),
+    )
+    from_node = Characteristic(FROM_NODE, Properties.NOTIFY, Characteristic.READABLE)
+    device.add_service(Service(SERVICE, [to_node, from_node, hello]))
+    device.on("connection", connected_of)
+
+    def on_subscription(connection, notify, _indicate):
+        if notify and not subscribed.done():
+            subscribed.set_result(connection)
+
+    from_node.on(Characteristic.EVENT_SUBSCRIPTION, on_subscription)
+    await device.start_advertising(
+        advertising_data=advert.advertisement(),
+        scan_response_data=advert.scan_response(epoch.id, capabilities),
+        auto_restart=False,
+    )
+    say("advertising", id=epoch.id.hex())
+    connection = await subscribed
+    connected = connected_of(connection)
+
+    async def send_frame(frame):
+        await device.notify_subscriber(connection, from_node, frame)
+
+    connected.start(send_frame)
+    say("up", role="listener", mtu=connection.att_mtu)
+    return connected
