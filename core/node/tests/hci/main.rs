@@ -8,6 +8,7 @@ mod nodes;
 mod people;
 mod peer;
 mod python;
+mod rotation;
 mod stranger;
 
 mod over_gatt {

@@ -59,7 +59,7 @@ async def commands(link, member):
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         word, _, text = line.rstrip("\n").partition(" ")
         if word == "say":
-            link.offer(member.say(text))
+            await link.tell(member.say(text))
         elif word == "close":
             break
     await link.close()
@@ -73,9 +73,11 @@ async def talk(connected, is_dialer, epoch, member, observe):
     link = Link(secure, is_dialer, member, epoch.id, say, observe)
     await link.open()
     say("linked", id=link.their_id and link.their_id.hex())
-    runs = asyncio.create_task(link.run())
-    asks = asyncio.create_task(commands(link, member))
-    done, _ = await asyncio.wait((runs, asks), return_when=asyncio.FIRST_COMPLETED)
+    tasks = asyncio.create_task(link.run()), asyncio.create_task(commands(link, member))
+    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
     for task in done:
         task.result()
     await connected.pipe.close()
