@@ -4,9 +4,9 @@
 mod air;
 mod lab;
 mod nodes;
+mod peer;
 #[path = "../../../sim/tests/nodes/people.rs"]
 mod people;
-mod peer;
 mod python;
 mod rotation;
 mod stranger;

@@ -24,29 +24,44 @@ pub(crate) async fn until_says(peer: &mut Python, word: &str) -> Value {
     }
 }
 
-fn start(lab: &mut Lab<false>, role: &str) -> Python {
+fn start<const L2CAP: bool>(lab: &mut Lab<L2CAP>, role: &str) -> Python {
     let hci = lab.controller("hci");
     let words = [role, "--name", "Python", "--holds", "from Python 0"];
+    let words = words.into_iter().chain(L2CAP.then_some("--l2cap"));
     let arguments = std::iter::once(hci.as_os_str()).chain(words.map(AsRef::as_ref));
     Python::start("peer", arguments)
 }
 
 /// LOC-2, LOC-4, MSG-6, MSG-7: each knows the other by the key that it has proved and by the id that the air
 /// carries; what each said before there was a link, and after, arrives exactly once and is acknowledged.
-async fn both_are_heard(role: &str) {
-    let mut lab = Lab::default();
+async fn both_are_heard<const L2CAP: bool>(role: &str) {
+    let mut lab = Lab::<L2CAP>::default();
     let mut node = Person::start("Node", lab.join().await).await;
     node.say("from Node 0").await;
     let mut peer = start(&mut lab, role);
 
-    let met = until_says(&mut peer, if role == "dial" { "heard" } else { "advertising" }).await;
+    let met = until_says(
+        &mut peer,
+        if role == "dial" {
+            "heard"
+        } else {
+            "advertising"
+        },
+    )
+    .await;
+    let up = until_says(&mut peer, "up").await;
+    assert_eq!(up["bearer"], if L2CAP { "l2cap" } else { "gatt" });
+    assert_eq!(up["max_frame"], 495);
     let secure = until_says(&mut peer, "secure").await;
     let linked = until_says(&mut peer, "linked").await;
     // Who listens is recognised by what it advertises, who dials by what it says.
     assert_eq!(role == "dial", linked["id"] == met["id"], "{linked}");
     assert!(linked["id"].is_string());
     let text = until_says(&mut peer, "text").await;
-    assert_eq!((&text["text"], &text["name"]), (&json!("from Node 0"), &json!("Node")));
+    assert_eq!(
+        (&text["text"], &text["name"]),
+        (&json!("from Node 0"), &json!("Node"))
+    );
     let listed = node.peers().await;
     let own = secure["own"].as_str().expect("a PeerId");
     let found = listed.iter().filter(|peer| peer.transport_id == own);
@@ -67,19 +82,29 @@ async fn both_are_heard(role: &str) {
 
 #[tokio::test]
 async fn a_peer_from_the_text_dials_a_node() {
-    both_are_heard("dial").await;
+    both_are_heard::<false>("dial").await;
 }
 
 #[tokio::test]
 async fn a_node_dials_a_peer_from_the_text() {
-    both_are_heard("serve").await;
+    both_are_heard::<false>("serve").await;
+}
+
+#[tokio::test]
+async fn a_peer_from_the_text_opens_a_channel_to_a_node() {
+    both_are_heard::<true>("dial").await;
+}
+
+#[tokio::test]
+async fn a_node_opens_a_channel_to_a_peer_from_the_text() {
+    both_are_heard::<true>("serve").await;
 }
 
 /// LOC-4: two implementations of the radio stream repair what neither was written for alone: a tenth of all frames
 /// lost, notifications out of order, an MTU of 185. The texts cross in several Parts, as bulk.
 #[tokio::test]
 async fn two_implementations_of_the_stream_repair_a_bad_link() {
-    let mut lab = Lab::default();
+    let mut lab = Lab::<false>::default();
     lab.ask(&json!({
         "do": "pair", "a": "*", "b": "*",
         "att_mtu": 185, "reorder": 0.3, "lose": 0.1, "latency_ms": 20, "bytes_per_s": 20_000,

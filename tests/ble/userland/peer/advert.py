@@ -3,7 +3,7 @@ import os
 
 from primitives import H, SigningKey, as_uuid8, domain, kdf, mac
 
-FULL, DIAL_ME = 1 << 1, 1 << 3
+L2CAP, DIAL_ME = 1 << 0, 1 << 3
 
 
 def uuid(name):
@@ -57,7 +57,7 @@ def sighting(packet):
     return None
 
 
-def hello(discovery_id, capabilities, psm=0):
+def hello(discovery_id, capabilities, psm):
     return b"\x01" + discovery_id + capabilities.to_bytes(2, "big") + psm.to_bytes(2, "big")
 
 

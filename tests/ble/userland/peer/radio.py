@@ -7,6 +7,7 @@ from bumble.gatt import Characteristic, CharacteristicValue, Service
 from bumble.hci import Address
 
 import advert
+import coc
 from pipe import Pipe
 
 SERVICE, TO_NODE, FROM_NODE, HELLO = (
@@ -33,10 +34,14 @@ class Connected:
         if self.pipe:
             self.pipe.lost(f"disconnected: {reason}")
 
-    def start(self, send_frame):
+    def over_gatt(self, send_frame):
         self.pipe = Pipe(send_frame, self.connection.att_mtu - ATT_HEADER)
         for frame in self.early:
             self.pipe.handle(frame)
+
+    def over_channel(self, channel):
+        self.pipe = Pipe(channel.send, channel.max_frame)
+        channel.trust(self.pipe.handle)
 
     def frame(self, value):
         if self.pipe:
@@ -53,8 +58,8 @@ async def power_on(line, epoch):
     return device
 
 
-async def dial(device, wanted, say, observe):
-    """Connects to the first node heard whose id is `wanted` (any if None)."""
+async def dial(device, wanted, l2cap, say, observe):
+    """Connects to the first node heard whose id is `wanted` (any if None); over L2CAP if it takes channels."""
     heard = asyncio.get_running_loop().create_future()
 
     def on_advertisement(advertisement):
@@ -81,13 +86,18 @@ async def dial(device, wanted, say, observe):
     def characteristic(uuid):
         return peer.get_characteristics_by_uuid(uuid)[0]
 
-    value = bytes(await characteristic(HELLO).read_value())
-    if advert.read_hello(value)[0] != discovery_id:
+    hello_id, _, psm = advert.read_hello(bytes(await characteristic(HELLO).read_value()))
+    if hello_id != discovery_id:
         raise ConnectionError("the hello has another id than the air")
-    await characteristic(FROM_NODE).subscribe(connected.frame)
-    to_node = characteristic(TO_NODE)
-    connected.start(to_node.write_value)
-    say("up", role="dialer", mtu=connected.connection.att_mtu)
+    if l2cap and psm:
+        channel = coc.Channel(await connected.connection.create_l2cap_channel(coc.spec(psm)))
+        await channel.test(is_dialer=True)
+        connected.over_channel(channel)
+    else:
+        await characteristic(FROM_NODE).subscribe(connected.frame)
+        connected.over_gatt(characteristic(TO_NODE).write_value)
+    bearer = "l2cap" if l2cap and psm else "gatt"
+    say("up", role="dialer", bearer=bearer, max_frame=connected.pipe.stream.max_frame)
     return connected
 
 
@@ -100,16 +110,24 @@ async def read_all(service, observe):
             observe("value", bytes(await characteristic.read_value()))
 
 
-async def serve(device, epoch, capabilities, say):
-    """Waits for the first node that dials and subscribes."""
-    subscribed = asyncio.get_running_loop().create_future()
+async def serve(device, epoch, capabilities, l2cap, say):
+    """Waits for the first node that dials and subscribes, or opens a channel if we take any."""
+    begun = asyncio.get_running_loop().create_future()
     by_handle = {}
+    psm = coc.PSM if l2cap else 0
+    capabilities |= advert.L2CAP if l2cap else 0
 
     def connected_of(connection):
-        return by_handle.setdefault(connection.handle, Connected(connection))
+        if connection.handle not in by_handle:
+            by_handle[connection.handle] = Connected(connection)
+        return by_handle[connection.handle]
+
+    def begin(connection, channel):
+        if not begun.done():
+            begun.set_result((connection, channel))
 
     hello = Characteristic(
-        HELLO, Properties.READ, Characteristic.READABLE, advert.hello(epoch.id, capabilities)
+        HELLO, Properties.READ, Characteristic.READABLE, advert.hello(epoch.id, capabilities, psm)
     )
     to_node = Characteristic(
         TO_NODE,
@@ -120,24 +138,25 @@ async def serve(device, epoch, capabilities, say):
     from_node = Characteristic(FROM_NODE, Properties.NOTIFY, Characteristic.READABLE)
     device.add_service(Service(SERVICE, [to_node, from_node, hello]))
     device.on("connection", connected_of)
-
-    def on_subscription(connection, notify, _indicate):
-        if notify and not subscribed.done():
-            subscribed.set_result(connection)
-
-    from_node.on(Characteristic.EVENT_SUBSCRIPTION, on_subscription)
+    from_node.on(
+        Characteristic.EVENT_SUBSCRIPTION,
+        lambda connection, notify, _indicate: notify and begin(connection, None),
+    )
+    if l2cap:
+        opened = lambda channel: begin(channel.connection, coc.Channel(channel))
+        device.create_l2cap_server(coc.spec(psm), opened)
     await device.start_advertising(
         advertising_data=advert.advertisement(),
         scan_response_data=advert.scan_response(epoch.id, capabilities),
-        auto_restart=False,
     )
     say("advertising", id=epoch.id.hex())
-    connection = await subscribed
+    connection, channel = await begun
     connected = connected_of(connection)
-
-    async def send_frame(frame):
-        await device.notify_subscriber(connection, from_node, frame)
-
-    connected.start(send_frame)
-    say("up", role="listener", mtu=connection.att_mtu)
+    if channel:
+        await channel.test(is_dialer=False)
+        connected.over_channel(channel)
+    else:
+        connected.over_gatt(lambda frame: device.notify_subscriber(connection, from_node, frame))
+    bearer = "l2cap" if channel else "gatt"
+    say("up", role="listener", bearer=bearer, max_frame=connected.pipe.stream.max_frame)
     return connected
