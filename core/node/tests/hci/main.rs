@@ -1,5 +1,6 @@
 //! The HCI adapter on virtual controllers: the contract of the port, over GATT and over L2CAP, and what a
 //! radio meets besides. Run by `tests/ble/userland/run`, which makes the air.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod air;
 mod lab;

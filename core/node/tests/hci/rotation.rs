@@ -167,7 +167,7 @@ async fn a_prober_finds_nothing_of_the_epoch_before() {
     };
     for what in [
         "address",
-        "scan response",
+        "advertised",
         "value",
         "noise static key",
         "noise payload",

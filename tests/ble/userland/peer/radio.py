@@ -63,16 +63,16 @@ async def dial(device, wanted, l2cap, say, observe):
     heard = asyncio.get_running_loop().create_future()
 
     def on_advertisement(advertisement):
-        packet = bytes(advertisement.data_bytes)
-        found = advert.sighting(packet)
+        both = bytes(advertisement.data)
+        found = advert.sighting(both)
         if found and wanted in (None, found[0]) and not heard.done():
-            heard.set_result((advertisement.address, packet, found))
+            heard.set_result((advertisement.address, both, found))
 
     device.on("advertisement", on_advertisement)
     await device.start_scanning(legacy=True, active=True)
-    address, packet, (discovery_id, capabilities) = await heard
+    address, both, (discovery_id, capabilities) = await heard
     await device.stop_scanning(legacy=True)
-    observe("scan response", packet)
+    observe("advertised", both)
     observe("address", bytes(address)[::-1])
     say("heard", id=discovery_id.hex(), capabilities=capabilities, address=str(address))
     connected = Connected(await device.connect(address))
