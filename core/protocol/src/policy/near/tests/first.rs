@@ -34,7 +34,7 @@ fn who_cannot_dial_is_dialled_at_once_whatever_the_ids() {
     let failed = Event::ConnectFailed(id(999));
     let mut node = Node::new();
     assert_eq!(node.see(waits, S), vec![connect(999)]);
-    node.tell(failed.clone(), S);
+    node.tell(failed, S);
     let again = node.run(S, S + PATIENCE);
     assert_eq!(again[0].1, connect(999));
     // What it says last counts.
