@@ -5,9 +5,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use sovereign_node::api::{LinkWord, PeerState};
-use sovereign_node::contract::radio::RadioFixture as _;
+use sovereign_node::contract::radio::{RadioFixture as _, advertising};
+use sovereign_node::ports::radio::{Advertising, RadioCommand};
+use sovereign_protocol::id::DiscoveryId;
+use sovereign_protocol::radio::advert::{self, Capabilities};
+use sovereign_protocol::radio::discovery::{ResolvingKey, SeenId};
 
 use crate::air::Lab;
+use crate::lab::submit;
 use crate::people::Person;
 use crate::python::Python;
 
@@ -76,7 +81,11 @@ async fn both_are_heard<const L2CAP: bool>(role: &str) {
     while until_says(&mut peer, "delivered").await["texts"] != json!(["from Python 1"]) {}
     node.hears("from Python", 2).await;
     peer.tell("close");
-    until_says(&mut peer, "ended").await;
+    let mut said = Value::Null;
+    while said["is"] != "ended" {
+        said = peer.answer().await;
+        assert_ne!(said["is"], "text", "{said}");
+    }
     node.stop().await;
 }
 
@@ -98,6 +107,38 @@ async fn a_peer_from_the_text_opens_a_channel_to_a_node() {
 #[tokio::test]
 async fn a_node_opens_a_channel_to_a_peer_from_the_text() {
     both_are_heard::<true>("serve").await;
+}
+
+/// LOC-2, docs/protocol.md 11.4: who has been given the key of a node resolves its id, nobody else does.
+#[tokio::test]
+async fn an_id_is_resolved_with_its_key_only() {
+    let (contact, stranger) = ([7; 32], [8; 32]);
+    let resolves = |key, id| ResolvingKey::from_bytes(key).resolves(&SeenId::Full(DiscoveryId(id)));
+    let mut lab = Lab::<false>::default();
+    let mut radio = lab.join().await;
+    let id = ResolvingKey::from_bytes(contact).id([1, 2, 3]);
+    let response = advert::scan_response(&id, Capabilities::default());
+    let advertising = Advertising {
+        scan_response: response.to_vec().into(),
+        ..advertising(1, 1)
+    };
+    submit(&mut radio, RadioCommand::Advertise(Some(advertising)));
+    for key in [contact, stranger] {
+        let hci = lab.controller("hci");
+        let hex = hex::encode(key);
+        let arguments = [hci.as_os_str(), "dial".as_ref(), "--contact".as_ref()];
+        let arguments = arguments.into_iter().chain([hex.as_ref()]);
+        let mut peer = Python::start("peer", arguments);
+        let heard = until_says(&mut peer, "heard").await;
+        assert_eq!(heard["id"], hex::encode(id.0));
+        assert_eq!(heard["contact"], key == contact);
+    }
+    let mut peer = start(&mut lab, "serve");
+    let says = until_says(&mut peer, "advertising").await;
+    let bytes = |what: &str| hex::decode(says[what].as_str().expect("hex")).expect("hex");
+    let id = bytes("id").try_into().expect("8 bytes");
+    assert!(resolves(bytes("key").try_into().expect("32 bytes"), id));
+    assert!(!resolves(stranger, id));
 }
 
 /// LOC-4: two implementations of the radio stream repair what neither was written for alone: a tenth of all frames

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """A peer of Sovereign on Bumble's own host, written from docs/protocol.md and proto/ alone.
 
-    peer HCI dial|serve --channel '#field' --name Python [--holds TEXT] [--wanted ID] [--l2cap]
+    peer HCI dial|serve --channel '#field' --name Python [--holds TEXT] [--contact KEY] [--l2cap]
          [--observe]
 
 On the controller behind the Unix socket HCI it dials a node, or is dialled by one, and takes part in one public
 channel over that link. It prints a JSON object a line, {"is": word, ...}:
 
-    advertising {id}                          serve: our discovery id
-    heard {id, capabilities, address}         dial: whom we dial
+    advertising {id, key}                     serve: our discovery id, and what resolves it
+    heard {id, capabilities, address, contact}  dial: whom we dial; whether KEY resolves its id
     up {role, bearer, max_frame}              frames go both ways, over gatt or l2cap
     secure {node, peer, own}                  transport ids as PeerIds, and the node's in hex
     linked {id}                               both Hello; the discovery id that a dialling node names
@@ -50,7 +50,7 @@ def arguments():
     parser.add_argument("--channel", default="#field")
     parser.add_argument("--name", default="Python")
     parser.add_argument("--holds", action="append", default=[], help="a text said before there is a link")
-    parser.add_argument("--wanted", type=bytes.fromhex)
+    parser.add_argument("--contact", type=bytes.fromhex, default=b"", help="a resolving key")
     parser.add_argument("--l2cap", action="store_true", help="open channels, or take them")
     parser.add_argument("--observe", action="store_true")
     return parser.parse_args()
@@ -102,7 +102,7 @@ async def main():
         is_dialer = options.role == "dial"
         try:
             if is_dialer:
-                connected = await radio.dial(device, options.wanted, options.l2cap, say, observe)
+                connected = await radio.dial(device, options, say, observe)
             else:
                 connected = await radio.serve(device, epoch, advert.DIAL_ME, options.l2cap, say)
             why = await talk(connected, is_dialer, epoch, member, observe)

@@ -22,7 +22,7 @@ class Epoch:
     """Id, address and transport key that are used together, and never again."""
 
     def __init__(self, resolving_key):
-        secret = os.urandom(32)
+        self.resolving_key, secret = resolving_key, os.urandom(32)
         r = kdf(secret, b"", "ble-nonce", 3)
         self.id = r + mac(resolving_key, domain("resolve") + b"\0" + r)[:5]
         self.transport = SigningKey(kdf(secret, b"", "ble-transport", 32))

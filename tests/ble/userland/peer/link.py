@@ -16,7 +16,7 @@ from reconcile import Session  # section 8.1, also written from the text
 
 WINDOW = 4096
 PLAIN_LIST = 64
-CARRIES, LOW_POWER = 1, 8
+CARRIES = 1
 DIALER, LISTENER = 0, 1
 TEXT_STREAM_SIZES = bundle.SIZES[:3], bundle.SIZES[3:]
 

@@ -58,14 +58,14 @@ async def power_on(line, epoch):
     return device
 
 
-async def dial(device, wanted, l2cap, say, observe):
-    """Connects to the first node heard whose id is `wanted` (any if None); over L2CAP if it takes channels."""
+async def dial(device, options, say, observe):
+    """Connects to the first node heard."""
     heard = asyncio.get_running_loop().create_future()
 
     def on_advertisement(advertisement):
         both = bytes(advertisement.data)
         found = advert.sighting(both)
-        if found and wanted in (None, found[0]) and not heard.done():
+        if found and not heard.done():
             heard.set_result((advertisement.address, both, found))
 
     device.on("advertisement", on_advertisement)
@@ -74,7 +74,8 @@ async def dial(device, wanted, l2cap, say, observe):
     await device.stop_scanning(legacy=True)
     observe("advertised", both)
     observe("address", bytes(address)[::-1])
-    say("heard", id=discovery_id.hex(), capabilities=capabilities, address=str(address))
+    contact = advert.resolves(options.contact, discovery_id)
+    say("heard", id=discovery_id.hex(), capabilities=capabilities, address=str(address), contact=contact)
     connected = Connected(await device.connect(address))
     peer = Peer(connected.connection)
     await peer.request_mtu(ATT_MTU)
@@ -89,14 +90,14 @@ async def dial(device, wanted, l2cap, say, observe):
     hello_id, _, psm = advert.read_hello(bytes(await characteristic(HELLO).read_value()))
     if hello_id != discovery_id:
         raise ConnectionError("the hello has another id than the air")
-    if l2cap and psm:
+    if options.l2cap and psm:
         channel = coc.Channel(await connected.connection.create_l2cap_channel(coc.spec(psm)))
         await channel.test(is_dialer=True)
         connected.over_channel(channel)
     else:
         await characteristic(FROM_NODE).subscribe(connected.frame)
         connected.over_gatt(characteristic(TO_NODE).write_value)
-    bearer = "l2cap" if l2cap and psm else "gatt"
+    bearer = "l2cap" if options.l2cap and psm else "gatt"
     say("up", role="dialer", bearer=bearer, max_frame=connected.pipe.stream.max_frame)
     return connected
 
@@ -149,7 +150,7 @@ async def serve(device, epoch, capabilities, l2cap, say):
         advertising_data=advert.advertisement(),
         scan_response_data=advert.scan_response(epoch.id, capabilities),
     )
-    say("advertising", id=epoch.id.hex())
+    say("advertising", id=epoch.id.hex(), key=epoch.resolving_key.hex())
     connection, channel = await begun
     connected = connected_of(connection)
     if channel:
