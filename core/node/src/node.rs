@@ -1,5 +1,7 @@
 //! The public node: a handle to the event loop. Cheap to clone; the node ends with `shutdown`.
 
+use std::sync::Arc;
+
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 #[cfg(target_os = "linux")]
@@ -7,9 +9,10 @@ use crate::adapters::bluez::{self, BluezRadio};
 #[cfg(not(target_os = "linux"))]
 use crate::ports::radio::NoRadio;
 use crate::{
+    adapters::{clock::SystemClock, rng::OsRng},
     api::{ApiError, Command, ErrorKind, Event, EventKind, Reply},
     config::NodeConfig,
-    ports::radio::Radio,
+    ports::{clock::Clock, radio::Radio},
 };
 
 /// Commands that wait for the event loop at most; beyond it callers wait.
@@ -48,7 +51,7 @@ impl Node {
         });
         #[cfg(not(target_os = "linux"))]
         let radio = None::<NoRadio>;
-        crate::runtime::start(config, radio).await
+        crate::runtime::start(config, radio, system_clock()).await
     }
 
     /// The same with this radio, for platforms whose shell owns it, for labs and for the simulator.
@@ -56,7 +59,21 @@ impl Node {
     /// # Errors
     /// As [`Node::start`].
     pub async fn start_on<R: Radio>(config: NodeConfig, radio: R) -> Result<Self, ApiError> {
-        crate::runtime::start(config, Some(radio)).await
+        crate::runtime::start(config, Some(radio), system_clock()).await
+    }
+
+    /// The same with another clock, for tests of what takes minutes or days. Timers run on tokio's clock: after
+    /// a jump the node notices what is due when it is next asked for something.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    #[cfg(feature = "test-util")]
+    pub async fn start_by<R: Radio>(
+        config: NodeConfig,
+        radio: R,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ApiError> {
+        crate::runtime::start(config, Some(radio), clock).await
     }
 
     /// Asks the node.
@@ -100,6 +117,10 @@ impl Node {
         // An error means that the event loop is gone.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     }
+}
+
+fn system_clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new(&OsRng))
 }
 
 /// A bounded view of the node's events.

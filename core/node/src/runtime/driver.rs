@@ -152,6 +152,8 @@ impl<N: Network, L: Lan> Driver<N, L> {
     }
 
     fn wake(&mut self, woken: Woken) {
+        // Before anything else: out of a suspend too, nothing is sent as whom the node was.
+        self.turn_epoch();
         match woken {
             Woken::Request(Some(request)) => self.request(request),
             // Every handle of the node is gone: nobody can stop it any more but this.
@@ -200,7 +202,6 @@ impl<N: Network, L: Lan> Driver<N, L> {
         if self.key.expired(self.engine.life()) {
             self.renew_key();
         }
-        self.turn_epoch();
         self.handle(Input::Timeout);
     }
 

@@ -151,9 +151,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 return;
             }
         };
-        let connectable = match sighting {
-            Sighting::Full { capabilities, .. } => !capabilities.has(Capabilities::FULL),
-            _ => true,
+        let capabilities = match sighting {
+            Sighting::Full { capabilities, .. } => capabilities,
+            _ => Capabilities::default(),
         };
         let neighbour = match sighting.seen() {
             Some(SeenId::Full(id)) => id,
@@ -170,7 +170,8 @@ impl<N: Network, L: Lan> Driver<N, L> {
             neighbour,
             address: near::Address(address.0),
             rssi: rssi_dbm,
-            connectable,
+            connectable: !capabilities.has(Capabilities::FULL),
+            waits: capabilities.has(Capabilities::WANTS_DIAL),
             // Contacts are told apart once there are any.
             relation: near::Relation::Stranger,
         });

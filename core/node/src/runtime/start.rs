@@ -23,7 +23,6 @@ use super::{
 };
 use crate::{
     adapters::{
-        clock::SystemClock,
         mdns::{self, MdnsLan},
         p2p::{self, Carriers, Listen, P2pConfig, P2pNetwork},
         rng::OsRng,
@@ -40,10 +39,10 @@ use crate::{
 pub(crate) async fn start<R: Radio>(
     config: NodeConfig,
     radio: Option<R>,
+    clock: Arc<dyn Clock>,
 ) -> Result<Node, ApiError> {
     let listen = listen(&config.listen)?;
     let rng: Arc<dyn Rng> = Arc::new(OsRng);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(&OsRng));
     let (store, damage) = open_store(&config.data).await?;
     let mut random = Randomness(&*rng);
 

@@ -1,11 +1,15 @@
 //! The HCI adapter on virtual controllers: the contract of the port, over GATT and over L2CAP, and what a
 //! radio meets besides. Run by `tests/ble/userland/run`, which makes the air.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod air;
 mod lab;
 mod nodes;
+mod peer;
 #[path = "../../../sim/tests/nodes/people.rs"]
 mod people;
+mod python;
+mod rotation;
 mod stranger;
 
 mod over_gatt {

@@ -1,73 +1,22 @@
 //! Another host's view of the adapter: `tests/ble/userland/prober.py` on Bumble's own stack.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
-
 use bytes::Bytes;
 use serde_json::Value;
 use sovereign_node::contract::radio::{RadioFixture as _, advertising};
 use sovereign_node::ports::radio::{Bearer, RadioCommand, RadioEvent};
 use sovereign_protocol::link_kind::Role;
 use sovereign_protocol::radio::advert::SERVICE;
-use tokio::sync::mpsc;
 
 use crate::air::Lab;
-use crate::lab::{WATCHDOG, submit, until, up};
+use crate::lab::{submit, until, up};
+use crate::python::Python;
 
 /// "Read Not Permitted" (Bluetooth Core 5.4, vol. 3, part F, 3.4.1.1).
 const READ_NOT_PERMITTED: u64 = 2;
 
-struct Prober {
-    process: Child,
-    answers: mpsc::UnboundedReceiver<String>,
-}
-
-impl Drop for Prober {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Prober {
-    fn start(lab: &mut Lab<false>) -> Self {
-        let python =
-            std::env::var_os("SOVEREIGN_BLE_PYTHON").expect("tests/ble/userland/run says it");
-        let script = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/ble/userland/prober.py"
-        );
-        let mut process = Command::new(python)
-            .args([
-                "-B".as_ref(),
-                script.as_ref(),
-                lab.controller("hci").as_os_str(),
-            ])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the prober starts");
-        let output = process.stdout.take().expect("it is piped");
-        let (lines, answers) = mpsc::unbounded_channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let _ = lines.send(line);
-            }
-        });
-        Self { process, answers }
-    }
-
-    async fn answer(&mut self) -> Value {
-        let line = tokio::time::timeout(WATCHDOG, self.answers.recv());
-        let line = line.await.expect("the prober answers");
-        serde_json::from_str(&line.expect("the prober goes on")).expect("in JSON")
-    }
-
-    async fn ask(&mut self, request: &str) -> Value {
-        let requests = self.process.stdin.as_mut().expect("it is piped");
-        writeln!(requests, "{request}").expect("the prober reads");
-        self.answer().await
-    }
+fn prober(lab: &mut Lab<false>) -> Python {
+    let hci = lab.controller("hci");
+    Python::start("prober.py", [hci.as_os_str()])
 }
 
 #[tokio::test]
@@ -77,7 +26,7 @@ async fn who_connects_and_says_nothing_goes_with_the_epoch() {
     let mut radio = lab.join().await;
     let first = advertising(1, 1);
     submit(&mut radio, RadioCommand::Advertise(Some(first.clone())));
-    let mut prober = Prober::start(&mut lab);
+    let mut prober = prober(&mut lab);
     let start = prober.answer().await;
     assert_eq!(start["hello"], hex::encode(&first.hello));
     assert_eq!(start["mtu"], 517);
@@ -102,7 +51,7 @@ async fn a_hello_is_told_in_its_epoch_only_and_the_link_goes_on() {
     let mut radio = lab.join().await;
     let first = advertising(1, 1);
     submit(&mut radio, RadioCommand::Advertise(Some(first.clone())));
-    let mut prober = Prober::start(&mut lab);
+    let mut prober = prober(&mut lab);
     prober.answer().await;
     assert_eq!(prober.ask("subscribe").await["subscribed"], true);
     let end = up(&mut radio, Role::Listener).await;

@@ -264,12 +264,13 @@ fn event() -> impl Strategy<Value = Event> {
         1 => id().prop_map(announced),
         1 => profile.prop_map(Event::Profile),
         1 => Just(Event::Wake),
-        8 => (id(), id(), any::<Option<i8>>(), any::<bool>(), relation()).prop_map(
-            |(id, address, rssi, connectable, relation)| Event::Sighted(Sighting {
+        8 => (id(), id(), any::<Option<i8>>(), any::<(bool, bool)>(), relation()).prop_map(
+            |(id, address, rssi, (connectable, waits), relation)| Event::Sighted(Sighting {
                 neighbour: discovery(id),
                 address: Address(address),
                 rssi,
                 connectable,
+                waits,
                 relation,
             })
         ),

@@ -56,6 +56,7 @@ fn sighting(number: u64, dbm: i8) -> Sighting {
         address: Address(number),
         rssi: Some(dbm),
         connectable: true,
+        waits: false,
         relation: Relation::Stranger,
     }
 }

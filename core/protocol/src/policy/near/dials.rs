@@ -72,10 +72,15 @@ impl Dials {
         self.own = Some(own);
     }
 
-    /// How long to wait for the other to dial.
-    pub(super) fn patience(&self, other: &DiscoveryId, rng: &mut impl CryptoRng) -> Duration {
+    /// How long to wait for the other to dial: not at all for one that `waits` itself.
+    pub(super) fn patience(
+        &self,
+        other: &DiscoveryId,
+        waits: bool,
+        rng: &mut impl CryptoRng,
+    ) -> Duration {
         let first = |own: &DiscoveryId| own.as_bytes()[..SHOWN] < other.as_bytes()[..SHOWN];
-        if self.own.as_ref().is_some_and(first) {
+        if waits || self.own.as_ref().is_some_and(first) {
             return Duration::ZERO;
         }
         PATIENCE + jitter(rng, PATIENCE_JITTER)
@@ -158,7 +163,7 @@ impl Dials {
         } else {
             REST
         };
-        known.tries.at = now + rest + jitter(rng, rest / 4) + self.patience(id, rng);
+        known.tries.at = now + rest + jitter(rng, rest / 4) + self.patience(id, known.waits, rng);
     }
 
     /// Backs off; who dials first is decided anew, since both ends lost the same link.
@@ -173,7 +178,7 @@ impl Dials {
                 now + REST + jitter(rng, REST / 4)
             }
         };
-        known.tries.at = at + self.patience(id, rng);
+        known.tries.at = at + self.patience(id, known.waits, rng);
     }
 }
 

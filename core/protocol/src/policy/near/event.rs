@@ -54,6 +54,8 @@ pub struct Sighting {
     pub rssi: Option<i8>,
     /// Whether it takes links now.
     pub connectable: bool,
+    /// Whether it cannot dial, so that the order of ids decides nothing (docs/protocol.md §11.2, bit 3).
+    pub waits: bool,
     /// Contact when the id was resolved, else stranger.
     pub relation: Relation,
 }

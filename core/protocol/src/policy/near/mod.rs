@@ -4,7 +4,8 @@
 //! network. An advertisement is a hint (LOC-8): it can have a place in a bounded table and a dial within
 //! strict rates, and nothing else until a link proves a key. `docs/radio.md` has the figures.
 //!
-//! Of two neighbours the one of the lower discovery id dials at once, the other waits [`PATIENCE`]. Where both
+//! Of two neighbours the one of the lower discovery id dials at once, the other waits [`PATIENCE`], unless the
+//! first says that it cannot dial. Where both
 //! dialled all the same, the older link is probed before the newer is refused: a phone that rotated its
 //! address or dropped out of range may hold a link that the other end lost long ago.
 
@@ -199,7 +200,7 @@ impl NearPolicy {
             return;
         };
         let known = self.table.get(&id).map(|known| known.connectable);
-        let at = now + self.dials.patience(&id, rng);
+        let at = now + self.dials.patience(&id, sighting.waits, rng);
         let lots = || Lots {
             own: rng.next_u64(),
             pair: topology::pair_lot(&own, &id),

@@ -35,6 +35,7 @@ pub(super) struct Neighbour {
     pub(super) address: Address,
     pub(super) relation: Relation,
     pub(super) connectable: bool,
+    pub(super) waits: bool,
     pub(super) standing: Standing,
     /// First heard.
     pub(super) first: Duration,
@@ -80,6 +81,7 @@ impl Neighbour {
             address: sighting.address,
             relation: sighting.relation,
             connectable: sighting.connectable,
+            waits: sighting.waits,
             standing: Standing::Newcomer,
             first: now,
             seen: now,
@@ -106,6 +108,7 @@ impl Neighbour {
             self.signal = None;
         }
         self.connectable = sighting.connectable;
+        self.waits = sighting.waits;
         self.relation = self.relation.max(sighting.relation);
         self.seen = now;
         if let Some(dbm) = level(sighting) {
@@ -172,6 +175,7 @@ pub(super) mod tests {
             address: Address(id),
             rssi: Some(dbm),
             connectable: true,
+            waits: false,
             relation: Relation::Stranger,
         }
     }

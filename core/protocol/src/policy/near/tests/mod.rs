@@ -1,6 +1,7 @@
 //! What the policy does as a whole, one rule a test.
 
 mod duplicates;
+mod first;
 mod sharing;
 
 use rand_chacha::ChaCha12Rng;
@@ -173,37 +174,6 @@ fn nothing_is_done_before_the_node_has_ids() {
     let mut node = Node::new();
     assert!(node.see(seen(OWN), S).is_empty());
     assert_eq!(node.policy.known(), 0);
-}
-
-#[test]
-fn the_lower_id_dials_at_once_the_other_after_six_seconds() {
-    // Decision 11.
-    let mut node = Node::new();
-    assert_eq!(node.see(seen(1_001), S), vec![connect(1_001)]);
-    let mut waits = Vec::new();
-    for seed in 0..16 {
-        let mut node = Node::new();
-        node.rng = ChaCha12Rng::seed_from_u64(seed);
-        assert!(node.see(seen(999), S).is_empty());
-        let done = node.run(S, 60 * S);
-        assert_eq!(done[0].1, connect(999));
-        waits.push(done[0].0 - S);
-    }
-    let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
-    assert!(
-        *least >= PATIENCE && *most <= PATIENCE + PATIENCE_JITTER,
-        "{waits:?}"
-    );
-    assert!(*most - *least > S);
-}
-
-#[test]
-fn ids_that_differ_only_in_what_ios_cannot_show_both_wait() {
-    let mut node = Node::new();
-    let mut twin = seen(OWN);
-    twin.neighbour.0[7] = 1;
-    assert!(node.see(twin, S).is_empty());
-    assert!(node.run(S, 60 * S)[0].0 >= S + PATIENCE);
 }
 
 #[test]
