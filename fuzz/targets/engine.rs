@@ -194,7 +194,7 @@ impl World {
                         body,
                     });
                 }
-                Effect::Persist { token, ops } => self.waiting.push((token, ops)),
+                Effect::Persist { token, ops, .. } => self.waiting.push((token, ops)),
                 _ => {}
             }
         }

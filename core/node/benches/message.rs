@@ -1,10 +1,16 @@
 //! What a message costs: from a cold start to the first authenticated message, against raw
 //! rust-libp2p, and the CPU of one delivered and stored message, against one signature check.
 //! Prints ratios of the same run: these machines are noisy, single times say little.
+//!
+//! Raw rust-libp2p stores nothing and, as a rule, speaks TCP only. What a message costs at least that is durable at
+//! both ends, over a node that offers TCP and QUIC, is printed beside it: that swarm's first ping and two flushes
+//! of an appended file, of which the first runs beside the dialling.
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
 use std::{
+    fs::File,
+    io::Write,
     path::Path,
     time::{Duration, Instant},
 };
@@ -30,24 +36,40 @@ fn main() {
         .expect("a runtime");
     runtime.block_on(async {
         let (mut first, mut cold, mut raw) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut both, mut flushes) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
             first.push(first_message(&dirs).await);
             cold.push(first_message(&dirs).await);
-            raw.push(first_ping().await);
+            raw.push(first_ping(false).await);
+            both.push(first_ping(true).await);
+            flushes.push(flush(dirs[0].path()));
         }
         let raw = median(raw);
+        let (both, flush) = (median(both), median(flushes));
+        let least = both.max(flush) + flush;
         for (what, times) in [("cold start", cold), ("first start of all", first)] {
             let ours = median(times);
             println!(
-                "{what} to first authenticated, durable message: {:.1} ms, raw rust-libp2p to first ping: {:.1} ms, ratio {:.2}",
+                "{what} to first authenticated, durable message: {:.1} ms; raw rust-libp2p to first ping: {:.1} ms, ratio {:.2}; \
+                 with QUIC {:.1} ms, and a flush of {:.1} ms at each end: {:.1} ms, ratio {:.2}",
                 ms(ours),
                 ms(raw),
-                ours.as_secs_f64() / raw.as_secs_f64()
+                ours.as_secs_f64() / raw.as_secs_f64(),
+                ms(both),
+                ms(flush),
+                ms(least),
+                ours.as_secs_f64() / least.as_secs_f64()
             );
         }
-        let verify = verify_cost();
-        let (written, delivered) = message_cost().await;
+        let (mut verify, mut written, mut delivered) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..5 {
+            verify.push(verify_cost());
+            let cost = message_cost().await;
+            written.push(cost.0);
+            delivered.push(cost.1);
+        }
+        let (verify, written, delivered) = (median(verify), median(written), median(delivered));
         println!(
             "CPU a message: written {:.0} µs, delivered and stored (both ends) {:.0} µs; one verify {:.0} µs; ratio {:.2}",
             us(written),
@@ -124,24 +146,42 @@ async fn first_message(dirs: &[TempDir; 2]) -> Duration {
     took
 }
 
-fn swarm() -> Swarm<ping::Behaviour> {
-    SwarmBuilder::with_new_identity()
+fn swarm(quic: bool) -> Swarm<ping::Behaviour> {
+    let tcp = SwarmBuilder::with_new_identity()
         .with_tokio()
         .with_tcp(
             tcp::Config::default(),
             noise::Config::new,
             yamux::Config::default,
         )
-        .expect("TCP")
-        .with_behaviour(|_| ping::Behaviour::default())
-        .expect("ping")
-        .build()
+        .expect("TCP");
+    let behaviour = |_: &libp2p::identity::Keypair| ping::Behaviour::default();
+    if quic {
+        let built = tcp.with_quic().with_behaviour(behaviour);
+        built.expect("ping").build()
+    } else {
+        tcp.with_behaviour(behaviour).expect("ping").build()
+    }
+}
+
+/// What it takes to append a message and have it on the disk.
+fn flush(dir: &Path) -> Duration {
+    let mut file = File::create(dir.join("appended")).expect("a file");
+    let mut append = || {
+        let begin = Instant::now();
+        file.write_all(&[1; 700]).expect("appends");
+        file.sync_data().expect("flushes");
+        begin.elapsed()
+    };
+    // The first one makes the file itself durable.
+    append();
+    median((0..5).map(|_| append()).collect())
 }
 
 /// The same way with nothing on it: two swarms, TCP, Noise, Yamux, one ping answered.
-async fn first_ping() -> Duration {
+async fn first_ping(quic: bool) -> Duration {
     let begin = Instant::now();
-    let (mut one, mut two) = (swarm(), swarm());
+    let (mut one, mut two) = (swarm(quic), swarm(quic));
     one.listen_on(LOOPBACK.parse().expect("an address"))
         .expect("listens");
     loop {

@@ -18,10 +18,11 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use super::{
     archive_file::Imported,
+    bodies::Bodies,
     commands::{Query, Waiter},
     field::Field,
     home::Home,
-    keeper::{Done, Job, Keeper, Question, Write},
+    keeper::{Done, Haste, Job, Keeper, Question, Write},
     nets::{self, Nets},
     randomness::Randomness,
     transfer::ImportUnderWay,
@@ -82,8 +83,9 @@ pub(super) struct Driver<N, L> {
     pub(super) stopping: bool,
     /// For the store's thread, as soon as there is nothing else to do.
     pub(super) jobs: Vec<Job>,
-    /// Store answers that the loop gives itself because the queue was full.
-    pub(super) refused: VecDeque<Done>,
+    /// Answers that the loop gives itself: from memory, or because the store's queue was full.
+    pub(super) answers: VecDeque<Done>,
+    pub(super) bodies: Bodies,
 }
 
 /// What woke the loop.
@@ -120,7 +122,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
     }
 
     async fn wait(&mut self) -> Woken {
-        if let Some(done) = self.refused.pop_front() {
+        if let Some(done) = self.answers.pop_front() {
             return Woken::Store(Some(done));
         }
         let wait = self.next_timer();
@@ -219,22 +221,28 @@ impl<N: Network, L: Lan> Driver<N, L> {
                     self.nets
                         .submit(link, |link| NetworkCommand::AdmitToGossip { link });
                 }
-                Effect::Load { link, content } => {
-                    if self
-                        .keeper
-                        .submit(Job::Ask(Question::Load { link, content }))
-                        .is_err()
-                    {
-                        self.refused.push_back(Done::Loaded {
-                            link,
-                            content,
-                            body: None,
-                        });
-                    }
-                }
-                Effect::Persist { token, ops } => {
-                    let urgent = self.waiting.contains_key(&token);
-                    self.jobs.push(Job::Commit(Write { token, ops, urgent }));
+                Effect::Load { link, content } => match self.bodies.get(&content) {
+                    Some(body) => self.answers.push_back(Done::Loaded {
+                        link,
+                        content,
+                        body: Some(body),
+                    }),
+                    None => self.jobs.push(Job::Ask(Question::Load { link, content })),
+                },
+                Effect::Persist {
+                    token,
+                    ops,
+                    awaited,
+                } => {
+                    self.bodies.follow(&ops);
+                    let haste = if self.waiting.contains_key(&token) {
+                        Haste::Now
+                    } else if awaited {
+                        Haste::Soon
+                    } else {
+                        Haste::None
+                    };
+                    self.jobs.push(Job::Commit(Write { token, ops, haste }));
                 }
                 Effect::Dial { peer } => {
                     if !self.nets.dial(peer) {
@@ -280,17 +288,17 @@ impl<N: Network, L: Lan> Driver<N, L> {
             };
             match *job {
                 Job::Commit(Write { token, .. }) => self
-                    .refused
+                    .answers
                     .push_back(Done::Persisted(vec![(token, PersistOutcome::Failed)])),
                 Job::Ask(Question::Load { link, content }) => {
-                    self.refused.push_back(Done::Loaded {
+                    self.answers.push_back(Done::Loaded {
                         link,
                         content,
                         body: None,
                     });
                 }
                 Job::Ask(Question::Messages { query, .. } | Question::Export { query, .. }) => {
-                    self.refused.push_back(Done::Busy { query });
+                    self.answers.push_back(Done::Busy { query });
                 }
             }
         }

@@ -29,9 +29,13 @@ use crate::{
 pub(super) const KEEPER_QUEUE: usize = 8_192;
 /// Batches that share one flush at most.
 const MAX_SHARED: usize = 1_024;
-/// Flushes that nobody waits for begin so far apart on average: far below what a person notices or a link's
-/// credit needs, and at most 200 a second.
-const FLUSH_GAP: Duration = Duration::from_millis(5);
+/// Flushes that nobody waits for begin so far apart on average, below what a person notices: at most 50 a second.
+const FLUSH_GAP: Duration = Duration::from_millis(20);
+/// A group of this weight, in bytes, is worth a flush of its own at once: three quarters of a link's credit, so
+/// that a fast sender is not kept waiting.
+const WORTH_A_FLUSH: usize = 48 * 1_024;
+/// What nobody at all waits for is held back so long.
+const LAZY: Duration = Duration::from_millis(250);
 /// So many are let through at once: a single message is not kept waiting for what came before it.
 const FLUSH_BURST: u32 = 4;
 
@@ -62,8 +66,18 @@ pub(super) enum Question {
 pub(super) struct Write {
     pub(super) token: Token,
     pub(super) ops: Vec<StoreOp>,
-    /// Somebody waits for the answer: it is not held back for others to share its flush.
-    pub(super) urgent: bool,
+    pub(super) haste: Haste,
+}
+
+/// How long a write may be held back for others to share its flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Haste {
+    /// Nobody waits for it: [`LAZY`].
+    None,
+    /// A peer waits for its acknowledgement: until the next flush may begin.
+    Soon,
+    /// A person waits.
+    Now,
 }
 
 /// What it answers.
@@ -173,7 +187,7 @@ impl Worker {
         while let Some(job) = after.take().or_else(|| self.inbox.recv().ok()) {
             match job {
                 Job::Commit(write) => {
-                    let mut group = Group::of(write);
+                    let mut group = Group::of(write, Instant::now());
                     after = self.gather(&mut group)?;
                     self.budget.spend(Instant::now());
                     self.say(Done::Persisted(group.commit(&*self.store)))?;
@@ -188,8 +202,11 @@ impl Worker {
     /// Returns the job that has to come after the flush, if there is one.
     fn gather(&self, group: &mut Group) -> Result<Option<Job>, Gone> {
         loop {
-            let at = self.budget.next();
-            let due = group.urgent || Instant::now() >= at;
+            let at = match group.haste {
+                Haste::None => self.budget.next().max(group.began + LAZY),
+                Haste::Soon | Haste::Now => self.budget.next(),
+            };
+            let due = group.is_worth_it() || Instant::now() >= at;
             let next = if due {
                 self.inbox.try_recv().ok()
             } else {
@@ -222,14 +239,17 @@ impl Worker {
 struct Group {
     writes: Vec<Write>,
     bytes: usize,
-    urgent: bool,
+    began: Instant,
+    /// The greatest of all.
+    haste: Haste,
 }
 
 impl Group {
-    fn of(write: Write) -> Self {
+    fn of(write: Write, began: Instant) -> Self {
         Self {
             bytes: weight(&write.ops),
-            urgent: write.urgent,
+            began,
+            haste: write.haste,
             writes: vec![write],
         }
     }
@@ -241,9 +261,14 @@ impl Group {
             return Err(write);
         }
         self.bytes = bytes;
-        self.urgent |= write.urgent;
+        self.haste = self.haste.max(write.haste);
         self.writes.push(write);
         Ok(())
+    }
+
+    /// Whether it need not wait for others.
+    fn is_worth_it(&self) -> bool {
+        self.haste == Haste::Now || self.bytes >= WORTH_A_FLUSH
     }
 
     /// Whether a question could be answered differently before and after these writes.
@@ -391,11 +416,11 @@ mod tests {
         }
     }
 
-    fn write(token: u64, ops: Vec<StoreOp>, urgent: bool) -> Write {
+    fn write(token: u64, ops: Vec<StoreOp>, haste: Haste) -> Write {
         Write {
             token: Token(token),
             ops,
-            urgent,
+            haste,
         }
     }
 
@@ -403,8 +428,8 @@ mod tests {
         let mut batches = batches
             .into_iter()
             .enumerate()
-            .map(|(token, ops)| write(token as u64, ops, false));
-        let mut group = Group::of(batches.next().unwrap());
+            .map(|(token, ops)| write(token as u64, ops, Haste::Soon));
+        let mut group = Group::of(batches.next().unwrap(), Instant::now());
         for write in batches {
             assert!(group.join(write).is_ok());
         }
@@ -456,7 +481,11 @@ mod tests {
     }
 
     fn drop_bundle(id: u8) -> Write {
-        write(0, vec![StoreOp::DropBundle(ContentId([id; 32]))], false)
+        write(
+            0,
+            vec![StoreOp::DropBundle(ContentId([id; 32]))],
+            Haste::Soon,
+        )
     }
 
     fn load(id: u8) -> Job {
@@ -469,14 +498,14 @@ mod tests {
     #[test]
     fn others_may_join_until_somebody_waits() {
         let (worker, _answers) = gathering(vec![
-            Job::Commit(write(1, vec![put(1)], false)),
-            Job::Commit(write(2, vec![put(2)], true)),
+            Job::Commit(write(1, vec![put(1)], Haste::Soon)),
+            Job::Commit(write(2, vec![put(2)], Haste::Now)),
             load(7),
         ]);
-        let mut group = Group::of(write(0, vec![put(0)], false));
+        let mut group = Group::of(write(0, vec![put(0)], Haste::Soon), Instant::now());
         let next = worker.gather(&mut group).ok().flatten();
         assert_eq!(group.writes.len(), 3);
-        assert!(group.urgent);
+        assert_eq!(group.haste, Haste::Now);
         // It came after the one that is waited for.
         assert!(matches!(next, Some(Job::Ask(Question::Load { .. }))));
     }
@@ -484,7 +513,7 @@ mod tests {
     #[test]
     fn questions_are_answered_meanwhile_unless_the_group_changes_the_answer() {
         let (worker, mut answers) = gathering(vec![load(8), load(7)]);
-        let mut group = Group::of(drop_bundle(7));
+        let mut group = Group::of(drop_bundle(7), Instant::now());
         let next = worker.gather(&mut group).ok().flatten();
         assert!(
             matches!(answers.try_recv(), Ok(Done::Loaded { content, .. }) if content.0 == [8; 32])
@@ -495,6 +524,29 @@ mod tests {
             _ => panic!("the question that the group concerns comes after it"),
         };
         assert_eq!(content.0, [7; 32]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_does_not_use_a_flush_that_is_due() {
+        let (mut worker, _answers) =
+            gathering(vec![Job::Commit(write(1, vec![put(1)], Haste::Soon))]);
+        worker.budget.paid = Instant::now();
+        // An hour from now, far beyond this test.
+        let began = Instant::now() + Duration::from_secs(3600);
+        let mut group = Group::of(write(0, vec![put(0)], Haste::None), began);
+        assert!(worker.gather(&mut group).is_ok());
+        assert_eq!((group.writes.len(), group.haste), (2, Haste::Soon));
+    }
+
+    #[test]
+    fn a_heavy_group_waits_for_nothing() {
+        let (worker, _answers) = gathering(Vec::new());
+        let heavy = StoreOp::PutChannel {
+            channel: ChannelId([1; 16]),
+            record: vec![0; WORTH_A_FLUSH],
+        };
+        let mut group = Group::of(write(0, vec![heavy], Haste::None), Instant::now());
+        assert!(matches!(worker.gather(&mut group), Ok(None)));
     }
 
     #[test]
@@ -517,18 +569,18 @@ mod tests {
 
     #[test]
     fn a_group_is_bounded() {
-        let mut group = Group::of(write(0, vec![put(0)], false));
+        let mut group = Group::of(write(0, vec![put(0)], Haste::Soon), Instant::now());
         while group.writes.len() < MAX_SHARED {
-            assert!(group.join(write(1, vec![put(1)], false)).is_ok());
+            assert!(group.join(write(1, vec![put(1)], Haste::Soon)).is_ok());
         }
-        assert!(group.join(write(1, vec![put(1)], false)).is_err());
+        assert!(group.join(write(1, vec![put(1)], Haste::Soon)).is_err());
         let large = || {
             let record = vec![0; MAX_BATCH / 2];
             let channel = ChannelId([1; 16]);
             vec![StoreOp::PutChannel { channel, record }]
         };
-        let mut group = Group::of(write(0, large(), false));
-        assert!(group.join(write(1, large(), false)).is_err());
+        let mut group = Group::of(write(0, large(), Haste::Soon), Instant::now());
+        assert!(group.join(write(1, large(), Haste::Soon)).is_err());
     }
 
     #[test]

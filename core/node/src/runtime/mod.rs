@@ -1,6 +1,7 @@
 //! The event loop: one task owns the engine and connects it to the ports.
 
 mod archive_file;
+mod bodies;
 mod channels;
 mod commands;
 mod doctor;

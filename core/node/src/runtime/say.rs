@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use prost::Message as _;
 use sovereign_protocol::{
     channel::keys::ChannelKind,
-    engine::{Channel, Engine, Neighbour, OwnState, PeerState as EnginePeerState, PeerView},
+    engine::{Channel, Engine, Neighbour, OwnState, PeerState as EnginePeerState, PeerView, Said},
     id::{AuthorKey, DiscoveryId, MessageId, TransportId},
     link_kind::Medium,
     wire::{local::MessageRecord, v1::CloseReason},
@@ -125,6 +125,22 @@ pub(super) fn history_entry(
 ) -> Option<HistoryEntry> {
     let record = MessageRecord::decode(record).ok()?;
     let author = AuthorKey::try_from(&record.author[..]).ok()?;
+    let said = Said {
+        text: record.body,
+        sent_at_s: record.sent_at_s,
+        lamport: record.lamport,
+    };
+    Some(entry(engine, channel, id, author, said))
+}
+
+/// A message as history and events show it.
+pub(super) fn entry(
+    engine: &Engine,
+    channel: &Channel,
+    id: MessageId,
+    author: AuthorKey,
+    said: Said,
+) -> HistoryEntry {
     let own = author == channel.log().own();
     let state = match engine.state(&id) {
         Some(state) => state_word(state),
@@ -132,16 +148,16 @@ pub(super) fn history_entry(
         None if own => MessageState::Sent,
         None => MessageState::Received,
     };
-    Some(HistoryEntry {
+    HistoryEntry {
         id: id.to_string(),
         author: author.to_string(),
         name: channel.names().get(&author).map(str::to_owned),
-        text: record.body,
-        sent_at: rfc3339(record.sent_at_s),
-        lamport: record.lamport,
+        text: said.text,
+        sent_at: rfc3339(said.sent_at_s),
+        lamport: said.lamport,
         state,
         own,
-    })
+    }
 }
 
 /// A multiaddr that can be dialled, with the PeerId.

@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use zeroize::Zeroizing;
 
 use super::{
+    bodies::Bodies,
     driver::Driver,
     field::Field,
     home::{self, Home},
@@ -160,7 +161,8 @@ pub(crate) async fn start<R: Radio>(
         read_only: damage,
         stopping: false,
         jobs: Vec::new(),
-        refused: std::collections::VecDeque::new(),
+        answers: std::collections::VecDeque::new(),
+        bodies: Bodies::new(),
     };
     if renewed && driver.read_only.is_none() {
         driver.home.adopt(&driver.key);

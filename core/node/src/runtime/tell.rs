@@ -1,8 +1,8 @@
 //! What the engine tells, as events of the API.
 
 use sovereign_protocol::{
-    engine::Tell,
-    id::{ChannelId, MessageId},
+    engine::{Said, Tell},
+    id::{AuthorKey, ChannelId, MessageId},
 };
 
 use super::{commands::Query, driver::Driver, say};
@@ -36,7 +36,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 link: say::link_word(medium),
                 reason: say::close_words(reason).to_owned(),
             },
-            Tell::Message { channel, message, author: _ } => return self.tell_message(channel, message),
+            Tell::Message { channel, message, author, said } => return self.tell_message(channel, message, author, said),
             Tell::Retracted { channel, message } => EventKind::Warning {
                 kind: "message_retracted".to_owned(),
                 message: format!("message {message} in channel {channel} turned out to lie about its place and is not shown"),
@@ -60,7 +60,28 @@ impl<N: Network, L: Lan> Driver<N, L> {
         self.emit(kind);
     }
 
-    pub(super) fn tell_message(&mut self, channel: ChannelId, message: MessageId) {
-        self.read_messages(vec![message], Query::Tell { channel });
+    fn tell_message(
+        &mut self,
+        channel: ChannelId,
+        message: MessageId,
+        author: AuthorKey,
+        said: Option<Said>,
+    ) {
+        // What is told before and still being read comes first.
+        let reading = self
+            .queries
+            .values()
+            .any(|query| matches!(query, Query::Tell { .. }));
+        let Some(said) = said.filter(|_| !reading) else {
+            return self.read_messages(vec![message], Query::Tell { channel });
+        };
+        let Some(known) = self.engine.channel(&channel) else {
+            return;
+        };
+        self.emit(EventKind::Message {
+            channel: channel.to_string(),
+            channel_name: say::channel_name(known),
+            message: say::entry(&self.engine, known, message, author, said),
+        });
     }
 }

@@ -338,6 +338,7 @@ impl Engine {
                 channel,
                 message,
                 author,
+                said: None,
             });
         }
         self.offer(content, None, Some(channel), now);

@@ -152,6 +152,8 @@ pub enum Effect {
         token: Token,
         /// What.
         ops: Vec<StoreOp>,
+        /// Whether something follows once it is durable; otherwise there is no hurry.
+        awaited: bool,
     },
     /// Dial a sighted peer.
     Dial {
@@ -273,6 +275,17 @@ impl OwnState {
     }
 }
 
+/// A text that has just arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its words.
+    pub text: String,
+    /// When it was written by the author's clock, in seconds since 1970.
+    pub sent_at_s: u64,
+    /// Its place in the order.
+    pub lamport: u64,
+}
+
 /// What people are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tell {
@@ -312,6 +325,8 @@ pub enum Tell {
         message: MessageId,
         /// Whose.
         author: AuthorKey,
+        /// What it says, if it has just arrived; else the store knows.
+        said: Option<Said>,
     },
     /// A text that counted does not any more.
     Retracted {

@@ -28,7 +28,7 @@ use rand_core::CryptoRng;
 
 pub use channel::Channel;
 pub use compose::{ChannelError, Composed, SendError};
-pub use io::{Effect, Input, Judgement, OwnState, PersistOutcome, StoreOp, Tell, Token};
+pub use io::{Effect, Input, Judgement, OwnState, PersistOutcome, Said, StoreOp, Tell, Token};
 pub use near::Neighbour;
 pub use peers::{PeerState, PeerView, UNKNOWN_SOURCE};
 pub use receive::{Origin, Taken};
@@ -110,6 +110,8 @@ pub struct Engine {
     /// Own messages that are not delivered yet, by the bundle that carries them.
     own: own::Own,
     states: BTreeMap<MessageId, OwnState>,
+    /// States that rose and are still to be written.
+    risen: Vec<(MessageId, OwnState)>,
     links: BTreeMap<LinkId, link::Link>,
     scheduler: Scheduler,
     eager: Eager,
@@ -206,6 +208,7 @@ impl Engine {
         self.pump_exchange(now);
         self.tell_near(now, rng);
         self.pump_links(now);
+        self.write_risen();
     }
 
     /// The next thing to do, if there is one.

@@ -3,7 +3,8 @@
 use rand_core::CryptoRng;
 
 use super::{
-    Batch, Engine, Judgement, Origin, OwnState, Pending, PersistOutcome, StoreOp, Tell, Token,
+    Batch, Engine, Judgement, Origin, OwnState, Pending, PersistOutcome, Said, StoreOp, Tell,
+    Token,
     compose::{log_message, order_of},
     receive::{Arrival, Opened},
     upkeep::PROBE_EVERY,
@@ -163,6 +164,11 @@ impl Engine {
                 channel: id,
                 message: envelope.id,
                 author: envelope.author,
+                said: text.map(|text| Said {
+                    text: text.body,
+                    sent_at_s: envelope.sent_at_s,
+                    lamport: envelope.lamport,
+                }),
             });
         }
         self.apply(id, change);
@@ -196,6 +202,7 @@ impl Engine {
                     channel: id,
                     message,
                     author: known.author,
+                    said: None,
                 });
             }
         }
@@ -225,11 +232,21 @@ impl Engine {
         if state == OwnState::Delivered {
             self.own.remove_message(&message);
         }
-        self.persist(vec![StoreOp::PutState { message, state }], Pending::Quiet);
+        self.risen.push((message, state));
         self.tell(Tell::State {
             channel,
             message,
             state,
         });
+    }
+
+    /// Writes the states that rose since the last time; some messages may be gone meanwhile.
+    pub(super) fn write_risen(&mut self) {
+        let risen = core::mem::take(&mut self.risen);
+        let ops = risen
+            .into_iter()
+            .filter(|(message, _)| self.states.contains_key(message))
+            .map(|(message, state)| StoreOp::PutState { message, state });
+        self.persist_quietly(ops.collect());
     }
 }

@@ -172,6 +172,7 @@ impl Engine {
             shelf,
             own,
             states,
+            risen: Vec::new(),
             links: BTreeMap::new(),
             scheduler: Scheduler::default(),
             eager: Eager::default(),

@@ -64,11 +64,15 @@ impl Engine {
         self.next_token += 1;
         let mut batch = self.rewrites();
         batch.extend(ops);
+        let awaited = !matches!(pending, Pending::Quiet);
         let lasting = batch.iter().filter(|op| lasts(op, &pending));
         let lasting = lasting.cloned().collect();
         self.pending.insert(token, Batch { pending, lasting });
-        self.effects
-            .push_back(Effect::Persist { token, ops: batch });
+        self.effects.push_back(Effect::Persist {
+            token,
+            ops: batch,
+            awaited,
+        });
         token
     }
 

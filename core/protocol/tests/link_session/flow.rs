@@ -4,8 +4,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use sovereign_protocol::{
     link::{
-        Incoming, Output, SLOW_QUEUE, WIDE_CREDIT, WIDE_QUEUE,
-        frame::{self, Body},
+        Incoming, Output, SLOW_CREDIT, SLOW_QUEUE, WIDE_CREDIT, WIDE_QUEUE,
+        frame::{self, Body, MAX_FRAME},
     },
     wire::v1::{CloseReason, Credit, Done, Extension, Have},
 };
@@ -110,8 +110,7 @@ fn a_frame_that_just_fits_leaves_and_one_byte_more_waits() {
             ..Extension::default()
         })
     };
-    for _ in 0..4 {
-        // 1,024 bytes each.
+    for _ in 0..SLOW_QUEUE / MAX_FRAME {
         side.session.send(filler(1_018)).unwrap();
     }
     assert_eq!(
@@ -135,31 +134,35 @@ fn a_frame_that_just_fits_leaves_and_one_byte_more_waits() {
 fn parts_stop_at_the_peers_credit_and_wait_for_a_full_one() {
     let mut pair = Pair::ready(true);
     pair.listener.consumes = false;
-    for number in 1..=5 {
+    let window = (SLOW_CREDIT / 1_024) as u8;
+    for number in 1..=window + 1 {
         pair.dialer.offer(number, 1_024);
     }
     pair.settle();
-    // Four of them are the window; the fifth waits.
-    assert_eq!(pair.listener.bundles(), vec![1, 2, 3, 4]);
-    pair.dialer.offer(6, 16_384);
+    // So many are the window; one more waits.
+    let arrived: Vec<u8> = (1..=window).collect();
+    assert_eq!(pair.listener.bundles(), arrived);
+    pair.dialer.offer(100, 16_384);
     pair.settle();
-    assert!(pair.dialer.session.is_queued(&content(5)));
-    pair.listener.session.consumed(1_024);
+    assert!(pair.dialer.session.is_queued(&content(window + 1)));
+    for _ in 0..window / 2 {
+        pair.listener.session.consumed(1_024);
+    }
     pair.settle();
     assert_eq!(
-        pair.listener.bundles().len(),
-        4,
+        pair.listener.bundles(),
+        arrived,
         "less than half the window is not granted"
     );
     pair.listener.session.consumed(1_024);
     pair.settle();
-    assert_eq!(pair.listener.bundles(), vec![1, 2, 3, 4, 5]);
+    assert_eq!(pair.listener.bundles().len(), arrived.len() + 1);
     assert_eq!(pair.listener.closed, None);
 }
 
 #[test]
 fn a_bundle_larger_than_the_window_flows() {
-    // §7.3: 16 KiB through a window of 4 KiB, with nothing consumed before it is whole.
+    // §7.3: 16 KiB through a window of 15 KiB, with nothing consumed before it is whole.
     let mut pair = Pair::ready(true);
     pair.dialer.offer(1, 16_384);
     pair.listener.offer(2, 16_384);
@@ -181,20 +184,14 @@ fn a_bundle_larger_than_the_window_flows() {
 #[test]
 fn more_than_the_credit_ends_the_link() {
     let mut side = ready(true);
-    for _ in 0..4 {
+    side.consumes = false;
+    let window = SLOW_CREDIT as usize / 1_024;
+    for _ in 0..window {
         side.take(&encoded(part(0, 1_024, 1_000)), START);
         side.take(&encoded(part(0, 0, 24)), START);
     }
-    // 4,096 bytes wait to be stored: nothing is left, nothing is granted.
-    assert_eq!((side.closed, side.heard.len()), (None, 4));
-    side.consumes = false;
-    let mut side = ready(true);
-    side.consumes = false;
-    for _ in 0..4 {
-        side.take(&encoded(part(0, 1_024, 1_000)), START);
-        side.take(&encoded(part(0, 0, 24)), START);
-    }
-    assert_eq!((side.closed, side.heard.len()), (None, 4));
+    // All of it waits to be stored: nothing is left, nothing is granted.
+    assert_eq!((side.closed, side.heard.len()), (None, window));
     side.take(&encoded(part(0, 256, 1)), START);
     assert_eq!(side.session.counters().get("part.credit"), 1);
     closes(&mut side, CloseReason::Misbehaviour);

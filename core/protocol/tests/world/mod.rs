@@ -335,7 +335,7 @@ impl World {
                     },
                 );
             }
-            Effect::Persist { token, ops } => {
+            Effect::Persist { token, ops, .. } => {
                 let target = &mut self.nodes[node];
                 let last = target.in_flight.back().map_or(self.now, |(at, ..)| *at);
                 let due = last.max(self.now + target.setup.persist);
