@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rand_core::CryptoRng;
 
 use super::near::NearDue;
-use super::{Effect, Engine, OwnState, Tell, owed::Owed};
+use super::{Effect, Engine, OwnState, Tell, owed::Owed, receipts::Told};
 use crate::{
     id::{ChannelId, ContentId, DiscoveryId, LinkId, TransportId},
     link::{
@@ -73,10 +73,8 @@ pub(super) struct Link {
     pub(super) done_sent: bool,
     pub(super) done_received: bool,
     pub(super) synced: bool,
-    /// The other end has not been told yet which messages had come before, if it is a member.
-    pub(super) backlog_due: bool,
-    /// Until then: what it was told of.
-    pub(super) acknowledged: BTreeSet<ContentId>,
+    /// Until the other end was told which messages had come before, if it is a member: what it heard of already.
+    pub(super) told: Option<Told>,
     /// To be told now.
     pub(super) acknowledge: Vec<ShortId>,
     pub(super) rtt_ms: Option<u32>,
@@ -195,8 +193,7 @@ impl Engine {
             done_sent: false,
             done_received: false,
             synced: false,
-            backlog_due: true,
-            acknowledged: BTreeSet::new(),
+            told: Some(Told::default()),
             acknowledge: Vec::new(),
             rtt_ms: None,
             neighbour: None,

@@ -9,6 +9,7 @@
 
 pub mod air;
 pub mod ledger;
+pub mod liar;
 pub mod node;
 pub mod people;
 pub mod puppet;

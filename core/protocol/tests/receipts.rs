@@ -1,0 +1,179 @@
+//! Acknowledgements (MSG-7): whom they are told to, how often, and when a receipt is written.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use sovereign_protocol::{
+    id::ContentId,
+    link::frame::Body,
+    link_kind::Role,
+    message::bundle::Bundle,
+    reconcile::{SessionKey, ShortId, frames},
+    shelf::Kind,
+    wire::v1::{Done, Membership},
+};
+use world::{World, liar::Liar, ms, s, wire::Profile};
+
+/// Links a puppet to node 0.
+fn visitor(world: &mut World) -> usize {
+    let puppet = world.puppet(0, 1, 50, Profile::LAN);
+    world.run(ms(50));
+    puppet
+}
+
+fn prove(world: &mut World, puppet: usize, liar: &Liar) {
+    let session = world.puppets[puppet].id.unwrap();
+    let mut tags = vec![3; 24];
+    tags.extend(liar.keys.member_tag(Role::Dialer, &session));
+    let tags = Membership { tags: tags.into() };
+    world.puppet_says(puppet, Body::Membership(tags));
+    world.run(ms(50));
+}
+
+fn done(world: &mut World, puppet: usize) {
+    world.puppet_says(puppet, Body::Done(Done {}));
+    world.run(ms(50));
+}
+
+fn offer(world: &mut World, puppet: usize, bundle: &Bundle) {
+    let body = bundle.as_bytes().clone();
+    world.puppet_offers(puppet, bundle.content_id(), body, 0);
+    world.run(ms(50));
+}
+
+/// What a puppet was told to be delivered, frame by frame.
+fn delivered(world: &World, puppet: usize) -> Vec<Vec<ShortId>> {
+    let frames = world.puppets[puppet].frames.iter();
+    let ids = frames.filter_map(|frame| match frame {
+        Body::Delivered(frame) => Some(frames::unpack(&frame.ids).unwrap()),
+        _ => None,
+    });
+    ids.collect()
+}
+
+fn short(world: &World, puppet: usize, content: &ContentId) -> ShortId {
+    let session = world.puppets[puppet].id.unwrap();
+    SessionKey::new(&session).short(content)
+}
+
+/// A text of another author, sealed.
+fn text(world: &mut World, liar: &Liar, text: &str) -> Bundle {
+    let envelope = liar.text(1, &[], text);
+    liar.seal(world, &envelope)
+}
+
+#[test]
+fn a_member_hears_of_the_backlog_in_one_frame_once_both_hold_the_same() {
+    let mut world = World::new(1);
+    world.add_many(1);
+    let channel = world.channel("#valley", &[0]);
+    let liar = Liar::of("#valley");
+    for n in 0..130 {
+        let bundle = text(&mut world, &liar, &format!("text {n}"));
+        world.import_only(0, &bundle);
+    }
+    world.say(0, channel, "an own one");
+    world.run(ms(100));
+    let own = world.nodes[0].engine().shelf().iter();
+    let own = own.filter(|(_, meta)| meta.kind == Kind::Own);
+    let own: Vec<ContentId> = own.map(|(content, _)| *content).collect();
+    let puppet = visitor(&mut world);
+    prove(&mut world, puppet, &liar);
+    assert!(delivered(&world, puppet).is_empty(), "not in step yet");
+    done(&mut world, puppet);
+    let told = delivered(&world, puppet);
+    assert_eq!(told.iter().map(Vec::len).collect::<Vec<_>>(), [120]);
+    assert!(!told[0].contains(&short(&world, puppet, &own[0])));
+    done(&mut world, puppet);
+    prove(&mut world, puppet, &liar);
+    assert_eq!(delivered(&world, puppet).len(), 1, "once");
+}
+
+#[test]
+fn what_a_member_was_told_at_once_is_not_in_the_backlog() {
+    let mut world = World::new(2);
+    world.add_many(1);
+    world.channel("#valley", &[0]);
+    let liar = Liar::of("#valley");
+    let puppet = visitor(&mut world);
+    prove(&mut world, puppet, &liar);
+    let bundle = text(&mut world, &liar, "hello");
+    offer(&mut world, puppet, &bundle);
+    let once = [[short(&world, puppet, &bundle.content_id())]];
+    assert_eq!(delivered(&world, puppet), once);
+    done(&mut world, puppet);
+    assert_eq!(delivered(&world, puppet), once);
+}
+
+#[test]
+fn a_stranger_does_not_learn_what_can_be_read_here() {
+    // §7.4: an acknowledgement shows membership.
+    let mut world = World::new(3);
+    world.add_many(1);
+    world.channel("#valley", &[0]);
+    let liar = Liar::of("#valley");
+    let bundle = text(&mut world, &liar, "hello");
+    world.import(0, &bundle);
+    let puppet = visitor(&mut world);
+    offer(&mut world, puppet, &bundle);
+    done(&mut world, puppet);
+    assert!(delivered(&world, puppet).is_empty());
+    prove(&mut world, puppet, &liar);
+    assert_eq!(delivered(&world, puppet).len(), 1, "the backlog");
+    offer(&mut world, puppet, &bundle);
+    assert_eq!(delivered(&world, puppet).len(), 2, "it came again");
+}
+
+fn own_bundles(world: &World) -> usize {
+    let shelf = world.nodes[0].engine().shelf().iter();
+    shelf.filter(|(_, meta)| meta.kind == Kind::Own).count()
+}
+
+#[test]
+fn a_receipt_is_not_put_off_by_what_comes_meanwhile() {
+    let mut world = World::new(4);
+    world.add_many(1);
+    world.channel("#valley", &[0]);
+    let liar = Liar::of("#valley");
+    for n in 0..13 {
+        let bundle = text(&mut world, &liar, &format!("text {n}"));
+        world.import(0, &bundle);
+        world.run(ms(900));
+    }
+    assert_eq!(own_bundles(&world), 1);
+}
+
+#[test]
+fn a_receipt_that_was_due_while_the_machine_slept_is_written() {
+    let mut world = World::new(5);
+    world.add_many(1);
+    world.channel("#valley", &[0]);
+    let bundle = text(&mut world, &Liar::of("#valley"), "hello");
+    world.import(0, &bundle);
+    world.nodes[0].setup.boot += s(3_600);
+    world.run(s(12));
+    assert_eq!(own_bundles(&world), 1);
+}
+
+#[test]
+fn own_messages_need_no_own_receipt() {
+    // Whoever hears another member acknowledge first keeps silent, though its own text waits.
+    let mut world = World::new(6);
+    world.add_many(1);
+    let channel = world.channel("#valley", &[0]);
+    world.say(0, channel, "an own one");
+    let liar = Liar::of("#valley");
+    let envelope = liar.text(1, &[], "hello");
+    let parent = liar.id(&envelope).0[..16].try_into().unwrap();
+    let bundle = liar.seal(&mut world, &envelope);
+    world.import(0, &bundle);
+    let other = Liar {
+        identity: sovereign_protocol::identity::Identity::from_seed([67; 32]),
+        ..Liar::of("#valley")
+    };
+    let receipt = other.receipt(2, &[parent]);
+    let bundle = other.seal(&mut world, &receipt);
+    world.import(0, &bundle);
+    world.run(s(60));
+    assert_eq!(own_bundles(&world), 1);
+}

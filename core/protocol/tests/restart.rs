@@ -1,0 +1,132 @@
+//! What a node knows after a restart is what it knew before, and a damaged store is refused by name.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use sovereign_protocol::{
+    engine::{Effect, Engine, EngineConfig, OwnState, RestoreError, Stored, Who},
+    id::{ChannelId, ContentId, DeviceId, MessageId},
+    identity::Identity,
+    policy::{dial, near},
+    shelf::Limits,
+};
+use world::{World, liar::Liar, ms, s, wire::Profile};
+
+fn restarted(world: &mut World) {
+    world.run(s(1));
+    world.crash(0);
+    world.restart(0, true);
+}
+
+#[test]
+fn names_and_what_was_read_outlive_a_restart() {
+    let mut world = World::new(1);
+    world.add_many(1);
+    let channel = world.channel("#valley", &[0]);
+    let liar = Liar::of("#valley");
+    let envelope = liar.text(1, &[], "hello");
+    let bundle = liar.seal(&mut world, &envelope);
+    world.import(0, &bundle);
+    // The second one carries no name: the first did.
+    world.say(0, channel, "one");
+    world.say(0, channel, "two");
+    let check = |world: &World, unread| {
+        let channel = world.nodes[0].engine().channel(&channel).unwrap();
+        let author = liar.keys.signer(&liar.identity).author();
+        assert_eq!(channel.names().get(&author), Some("liar"));
+        assert_eq!(channel.names().get(&channel.log().own()), Some("node 0"));
+        assert_eq!(channel.unread(), unread);
+    };
+    restarted(&mut world);
+    check(&world, 1);
+    let engine = world.nodes[0].engine.as_mut().unwrap();
+    engine.mark_read(channel).unwrap();
+    world.after(0);
+    restarted(&mut world);
+    check(&world, 0);
+}
+
+#[test]
+fn a_message_written_before_a_restart_is_delivered_after_it() {
+    // MSG-7.
+    let mut world = World::new(2);
+    world.add_many(2);
+    let channel = world.channel("#valley", &[0, 1]);
+    let text = world.say(0, channel, "hello");
+    restarted(&mut world);
+    assert_eq!(world.state(0, &text), Some(OwnState::Stored));
+    world.connect(0, 1, Profile::LAN);
+    world.run(s(1));
+    assert_eq!(world.state(0, &text), Some(OwnState::Delivered));
+    assert_eq!(world.nodes[0].tables.messages.len(), 1, "without a receipt");
+}
+
+#[test]
+fn the_clock_is_written_down_at_the_first_start_and_nothing_is_read() {
+    let mut world = World::new(3);
+    world.add_many(1);
+    world.run(ms(10));
+    assert!(world.nodes[0].tables.clock.is_some());
+    let bodies = world.sealed(3);
+    world.stock(0, &bodies);
+    world.channel("#valley", &[0]);
+    world.run(s(1));
+    world.crash(0);
+    world.nodes[0].start(world.now);
+    let engine = world.nodes[0].engine.as_mut().unwrap();
+    while let Some(effect) = engine.poll_effect() {
+        assert!(!matches!(effect, Effect::Load { .. }), "no search is on");
+    }
+}
+
+fn restore(world: &World, stored: Stored) -> Option<RestoreError> {
+    let config = EngineConfig {
+        near: near::Config::default(),
+        limits: Limits::default(),
+        gossip: false,
+        dial: dial::Config::default(),
+        capabilities: 0,
+    };
+    let who = Who {
+        identity: Identity::from_seed([1; 32]),
+        device: DeviceId([0; 4]),
+        name: String::new(),
+    };
+    let at = world.nodes[0].at(world.now);
+    let mut rng = world.rng.clone();
+    Engine::restore(config, who, stored, [1; 16], at, &mut rng).err()
+}
+
+#[test]
+fn a_damaged_record_is_named() {
+    let mut world = World::new(4);
+    world.add_many(1);
+    let channel = world.channel("#valley", &[0]);
+    let message = world.say(0, channel, "hello");
+    world.run(s(1));
+    let stored = || world.nodes[0].tables.stored();
+    let broken = || vec![0xff; 3];
+    assert_eq!(restore(&world, stored()), None);
+    let (content, _) = stored().shelf[0];
+    let none = (ChannelId([9; 16]), ContentId([9; 32]), MessageId([9; 32]));
+    let damages: [(RestoreError, &dyn Fn(&mut Stored)); 6] = [
+        (RestoreError::Clock, &|s| s.clock = Some(broken())),
+        (RestoreError::Channel(channel), &|s| {
+            s.channels[0].1 = broken();
+        }),
+        // Intact, and of another channel.
+        (RestoreError::Channel(none.0), &|s| s.channels[0].0 = none.0),
+        (RestoreError::Bundle(content), &|s| s.shelf[0].1 = broken()),
+        (RestoreError::Bundle(none.1), &|s| {
+            s.seen.push((none.1, broken()));
+        }),
+        (RestoreError::Message(message), &|s| {
+            s.messages[0].1 = broken();
+        }),
+    ];
+    for (error, damage) in damages {
+        let mut stored = stored();
+        damage(&mut stored);
+        assert_eq!(restore(&world, stored), Some(error));
+    }
+}
