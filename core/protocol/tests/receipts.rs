@@ -4,13 +4,12 @@
 mod world;
 
 use sovereign_protocol::{
+    engine::Tell,
     id::ContentId,
     link::frame::Body,
-    link_kind::Role,
     message::bundle::Bundle,
     reconcile::{SessionKey, ShortId, frames},
     shelf::Kind,
-    wire::v1::{Done, Membership},
 };
 use world::{World, liar::Liar, ms, s, wire::Profile};
 
@@ -19,20 +18,6 @@ fn visitor(world: &mut World) -> usize {
     let puppet = world.puppet(0, 1, 50, Profile::LAN);
     world.run(ms(50));
     puppet
-}
-
-fn prove(world: &mut World, puppet: usize, liar: &Liar) {
-    let session = world.puppets[puppet].id.unwrap();
-    let mut tags = vec![3; 24];
-    tags.extend(liar.keys.member_tag(Role::Dialer, &session));
-    let tags = Membership { tags: tags.into() };
-    world.puppet_says(puppet, Body::Membership(tags));
-    world.run(ms(50));
-}
-
-fn done(world: &mut World, puppet: usize) {
-    world.puppet_says(puppet, Body::Done(Done {}));
-    world.run(ms(50));
 }
 
 fn offer(world: &mut World, puppet: usize, bundle: &Bundle) {
@@ -78,14 +63,14 @@ fn a_member_hears_of_the_backlog_in_one_frame_once_both_hold_the_same() {
     let own = own.filter(|(_, meta)| meta.kind == Kind::Own);
     let own: Vec<ContentId> = own.map(|(content, _)| *content).collect();
     let puppet = visitor(&mut world);
-    prove(&mut world, puppet, &liar);
+    world.puppet_proves(puppet, &liar.keys);
     assert!(delivered(&world, puppet).is_empty(), "not in step yet");
-    done(&mut world, puppet);
+    world.puppet_is_done(puppet);
     let told = delivered(&world, puppet);
     assert_eq!(told.iter().map(Vec::len).collect::<Vec<_>>(), [120]);
     assert!(!told[0].contains(&short(&world, puppet, &own[0])));
-    done(&mut world, puppet);
-    prove(&mut world, puppet, &liar);
+    world.puppet_is_done(puppet);
+    world.puppet_proves(puppet, &liar.keys);
     assert_eq!(delivered(&world, puppet).len(), 1, "once");
 }
 
@@ -96,12 +81,12 @@ fn what_a_member_was_told_at_once_is_not_in_the_backlog() {
     world.channel("#valley", &[0]);
     let liar = Liar::of("#valley");
     let puppet = visitor(&mut world);
-    prove(&mut world, puppet, &liar);
+    world.puppet_proves(puppet, &liar.keys);
     let bundle = text(&mut world, &liar, "hello");
     offer(&mut world, puppet, &bundle);
     let once = [[short(&world, puppet, &bundle.content_id())]];
     assert_eq!(delivered(&world, puppet), once);
-    done(&mut world, puppet);
+    world.puppet_is_done(puppet);
     assert_eq!(delivered(&world, puppet), once);
 }
 
@@ -116,9 +101,9 @@ fn a_stranger_does_not_learn_what_can_be_read_here() {
     world.import(0, &bundle);
     let puppet = visitor(&mut world);
     offer(&mut world, puppet, &bundle);
-    done(&mut world, puppet);
+    world.puppet_is_done(puppet);
     assert!(delivered(&world, puppet).is_empty());
-    prove(&mut world, puppet, &liar);
+    world.puppet_proves(puppet, &liar.keys);
     assert_eq!(delivered(&world, puppet).len(), 1, "the backlog");
     offer(&mut world, puppet, &bundle);
     assert_eq!(delivered(&world, puppet).len(), 2, "it came again");
@@ -176,4 +161,37 @@ fn own_messages_need_no_own_receipt() {
     world.import(0, &bundle);
     world.run(s(60));
     assert_eq!(own_bundles(&world), 1);
+}
+
+#[test]
+fn whoever_writes_has_acknowledged_by_it() {
+    let mut world = World::new(7);
+    world.add_many(1);
+    let channel = world.channel("#valley", &[0]);
+    let bundle = text(&mut world, &Liar::of("#valley"), "hello");
+    world.import(0, &bundle);
+    world.say(0, channel, "hello to you");
+    world.run(s(60));
+    assert_eq!(own_bundles(&world), 1, "and no receipt");
+}
+
+#[test]
+fn own_texts_are_told_and_receipts_are_not() {
+    let mut world = World::new(8);
+    world.add_many(1);
+    let channel = world.channel("#valley", &[0]);
+    let mine = world.say(0, channel, "an own one");
+    let liar = Liar::of("#valley");
+    let envelope = liar.text(1, &[], "hello");
+    let bundle = liar.seal(&mut world, &envelope);
+    world.import(0, &bundle);
+    world.run(s(60));
+    assert_eq!(own_bundles(&world), 2, "a text and a receipt");
+    let node = &world.nodes[0];
+    let told = node.tells.iter().filter_map(|tell| match tell {
+        Tell::Message { message, .. } => Some(*message),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [mine, liar.id(&envelope)]);
+    assert_eq!(node.tables.states.keys().collect::<Vec<_>>(), [&mine]);
 }

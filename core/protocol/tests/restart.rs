@@ -4,11 +4,15 @@
 mod world;
 
 use sovereign_protocol::{
-    engine::{Effect, Engine, EngineConfig, OwnState, RestoreError, Stored, Who},
+    engine::{
+        ChannelError, Effect, Engine, EngineConfig, MAX_CHANNELS, OwnState, RestoreError, Stored,
+        Who,
+    },
     id::{ChannelId, ContentId, DeviceId, MessageId},
     identity::Identity,
     policy::{dial, near},
     shelf::Limits,
+    wire::local,
 };
 use world::{World, liar::Liar, ms, s, wire::Profile};
 
@@ -37,6 +41,7 @@ fn names_and_what_was_read_outlive_a_restart() {
         assert_eq!(channel.names().get(&channel.log().own()), Some("node 0"));
         assert_eq!(channel.unread(), unread);
     };
+    check(&world, 1);
     restarted(&mut world);
     check(&world, 1);
     let engine = world.nodes[0].engine.as_mut().unwrap();
@@ -77,6 +82,37 @@ fn the_clock_is_written_down_at_the_first_start_and_nothing_is_read() {
     while let Some(effect) = engine.poll_effect() {
         assert!(!matches!(effect, Effect::Load { .. }), "no search is on");
     }
+}
+
+#[test]
+fn a_message_is_not_durable_without_the_keys_that_read_it() {
+    // §4.3: the ratchet's step is written with the first message of the new epoch.
+    let mut world = World::new(5);
+    world.add_many(2);
+    let channel = world.channel("family", &[0, 1]);
+    world.connect(0, 1, Profile::LAN);
+    world.say(1, channel, "good morning");
+    world.run(s(100_000));
+    world.say(0, channel, "good evening");
+    world.run(ms(1));
+    let record = &world.nodes[0].tables.channels[&channel];
+    let record: local::ChannelRecord = prost::Message::decode(record.as_slice()).unwrap();
+    assert_eq!(record.epochs.last().unwrap().epoch, 1);
+}
+
+#[test]
+fn a_node_is_in_no_more_than_its_channels() {
+    let mut world = World::new(6);
+    world.add_many(1);
+    for n in 0..MAX_CHANNELS {
+        world.try_join(0, &format!("#channel-{n}")).unwrap();
+    }
+    assert_eq!(world.try_join(0, "#beyond"), Err(ChannelError::Full));
+    let first = world.nodes[0].engine().channels().next().unwrap().id();
+    let engine = world.nodes[0].engine.as_mut().unwrap();
+    engine.leave_channel(first).unwrap();
+    world.after(0);
+    world.try_join(0, "#beyond").unwrap();
 }
 
 fn restore(world: &World, stored: Stored) -> Option<RestoreError> {

@@ -139,7 +139,7 @@ impl Engine {
         let Some(key) = link.key() else { return };
         link.decided = true;
         for short in &lack {
-            link.note_theirs(*short);
+            link.theirs.note(*short);
         }
         offer.retain(|content| !link.has(&key.short(content)) && !link.owes(content));
         self.fetch.heard(id, lacked);
@@ -225,7 +225,7 @@ impl Engine {
             return;
         };
         for short in shorts {
-            link.note_theirs(*short);
+            link.theirs.note(*short);
         }
         self.fetch.heard(id, lacked);
     }
@@ -291,7 +291,7 @@ impl Engine {
             let Some(key) = link.key() else { continue };
             let short = key.short(content);
             if from == Some(*id) {
-                link.note_theirs(short);
+                link.theirs.note(short);
                 self.fetch.brought(*id, short, now.boot);
                 self.have.settled(*id, content);
             } else {

@@ -16,6 +16,7 @@ mod receipts;
 mod receive;
 mod restore;
 mod search;
+mod theirs;
 mod unwritten;
 mod upkeep;
 

@@ -5,11 +5,14 @@ use sovereign_protocol::{
     engine::Taken,
     id::{DeviceId, MessageId},
     identity::Identity,
+    link::frame::Body,
+    link_kind::Role,
     message::{
         bundle::Bundle,
         envelope::{Draft, Envelope, Kind, ParentId},
         text::TextBody,
     },
+    wire::v1::{Done, Membership},
 };
 
 use super::{World, ms};
@@ -74,6 +77,22 @@ impl Liar {
 }
 
 impl World {
+    /// A puppet proves to be in a channel, among three tags of chance.
+    pub fn puppet_proves(&mut self, puppet: usize, keys: &ChannelKeys) {
+        let session = self.puppets[puppet].id.expect("its Hello is done");
+        let mut tags = vec![3; 24];
+        tags.extend(keys.member_tag(Role::Dialer, &session));
+        let tags = Membership { tags: tags.into() };
+        self.puppet_says(puppet, Body::Membership(tags));
+        self.run(ms(100));
+    }
+
+    /// A puppet says that it has all it lacked.
+    pub fn puppet_is_done(&mut self, puppet: usize) {
+        self.puppet_says(puppet, Body::Done(Done {}));
+        self.run(ms(100));
+    }
+
     /// Hands a bundle to a node as a file, and lets it become durable.
     pub fn import(&mut self, node: usize, bundle: &Bundle) -> Taken {
         let taken = self.import_only(node, bundle);

@@ -1,0 +1,142 @@
+//! What two ends say of the bundles they hold, and when (§8.2 to §8.4): an end that says what is not so, or says
+//! it again, gains nothing.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use bytes::Bytes;
+use sovereign_protocol::{
+    engine::{Input, Tell},
+    id::{LinkId, TransportId},
+    link::frame::{self, Body},
+    link_kind::{Medium, Role, Source},
+    wire::v1::{Gone, Have, Hello, Summary, Want},
+};
+use world::{World, ms, s, wire::Profile};
+
+/// A node with so many bundles, and a puppet linked to it.
+fn visited(seed: u64, bundles: usize) -> (World, usize) {
+    let mut world = World::new(seed);
+    world.add_many(1);
+    let bodies = world.sealed(bundles);
+    world.stock(0, &bodies);
+    let puppet = world.puppet(0, 1, 50, Profile::LAN);
+    world.run(s(1));
+    (world, puppet)
+}
+
+fn says(world: &mut World, puppet: usize, body: Body) {
+    world.puppet_says(puppet, body);
+    world.run(ms(100));
+}
+
+fn summary(ids: &[u8]) -> Body {
+    Body::Summary(Summary {
+        count: u32::try_from(ids.len() / 8).unwrap(),
+        fingerprint: vec![0; 16].into(),
+        ids: ids.to_vec().into(),
+        more: false,
+        estimate: Bytes::new(),
+    })
+}
+
+fn heard(world: &World, puppet: usize, of_kind: impl Fn(&Body) -> bool) -> usize {
+    let frames = world.puppets[puppet].frames.iter();
+    frames.filter(|body| of_kind(body)).count()
+}
+
+fn synced(world: &World) -> bool {
+    let mut tells = world.nodes[0].tells.iter();
+    tells.any(|tell| matches!(tell, Tell::Synced(_)))
+}
+
+#[test]
+fn done_waits_for_what_was_announced_or_is_gone() {
+    let (mut world, puppet) = visited(1, 0);
+    let is_done = |body: &Body| matches!(body, Body::Done(_));
+    let ids = Bytes::from_static(&[7; 8]);
+    let have = Have { ids: ids.clone() };
+    says(&mut world, puppet, Body::Have(have));
+    assert_eq!(heard(&world, puppet, |b| matches!(b, Body::Want(_))), 1);
+    world.puppet_is_done(puppet);
+    assert_eq!(heard(&world, puppet, is_done), 0);
+    assert!(!synced(&world));
+    says(&mut world, puppet, Body::Gone(Gone { ids }));
+    assert_eq!(heard(&world, puppet, is_done), 1);
+    assert!(synced(&world));
+}
+
+#[test]
+fn both_ends_have_to_say_that_they_are_done() {
+    let (mut world, puppet) = visited(2, 70);
+    says(&mut world, puppet, summary(&[]));
+    let is_have = |body: &Body| matches!(body, Body::Have(_));
+    let is_done = |body: &Body| matches!(body, Body::Done(_));
+    assert_eq!(heard(&world, puppet, is_have), 1, "70 are announced");
+    assert_eq!(heard(&world, puppet, is_done), 1, "nothing is lacked");
+    assert!(!synced(&world), "the other end has not said so");
+    world.puppet_is_done(puppet);
+    assert!(synced(&world));
+}
+
+#[test]
+fn what_is_wanted_and_not_here_is_gone() {
+    let (mut world, puppet) = visited(3, 0);
+    let want = Want {
+        ids: Bytes::from_static(&[7; 16]),
+    };
+    says(&mut world, puppet, Body::Want(want));
+    let gone = Gone {
+        ids: Bytes::from_static(&[7; 16]),
+    };
+    let is_gone = |body: &Body| *body == Body::Gone(gone.clone());
+    assert_eq!(heard(&world, puppet, is_gone), 1);
+}
+
+#[test]
+fn a_link_is_compared_once() {
+    // Hardening #5: each comparison takes a snapshot of the shelf.
+    let (mut world, puppet) = visited(4, 70);
+    says(&mut world, puppet, summary(&[]));
+    world.puppet_is_done(puppet);
+    assert!(synced(&world));
+    let strikes = |world: &World| {
+        let counters = world.nodes[0].engine().counters();
+        counters.get("bad-reconciliation")
+    };
+    let before = strikes(&world);
+    for n in 1..=3 {
+        assert!(!world.puppets[puppet].gone);
+        says(&mut world, puppet, summary(&[]));
+        assert_eq!(strikes(&world), before + n);
+    }
+    assert!(world.puppets[puppet].gone);
+}
+
+#[test]
+fn another_version_is_no_misbehaviour() {
+    let mut world = World::new(5);
+    world.add_many(1);
+    let link = LinkId(1_000_000);
+    let up = Input::LinkUp {
+        link,
+        local: world.nodes[0].transport(),
+        peer: TransportId([5; 32]),
+        role: Role::Listener,
+        medium: Medium::Lan,
+        source: Source(50),
+    };
+    world.tell(0, up);
+    let hello = Hello {
+        min_version: 99,
+        max_version: 99,
+        nonce: vec![1; 16].into(),
+        credit: 65_536,
+        ..Hello::default()
+    };
+    let frame = frame::encode(Body::Hello(hello)).unwrap();
+    world.tell(0, Input::Frame { link, frame });
+    let counters = world.nodes[0].engine().counters();
+    assert_eq!(counters.get("closed_version"), 1);
+    assert_eq!(counters.get("broken-link") + counters.get("banned"), 0);
+}
