@@ -4,7 +4,7 @@
 mod world;
 
 use sovereign_protocol::{
-    engine::{Input, Taken},
+    engine::{Input, Taken, Tell},
     id::ChannelId,
     link::WIDE_CREDIT,
     message::bundle::{Bundle, MAX_BUNDLE},
@@ -52,6 +52,47 @@ fn invented_counters_and_parents_move_nobody() {
     let shown = texts(&world, 2, channel);
     assert_eq!(shown[..2], ["one", "two"]);
     assert_eq!(shown.len(), 5);
+}
+
+#[test]
+fn who_was_belied_by_a_liar_counts_when_the_lie_is_found_out() {
+    let mut world = World::new(9);
+    world.add_many(1);
+    world.channel("#valley", &[0]);
+    let liar = Liar::of("#valley");
+    let parent = |envelope: &[u8]| liar.id(envelope).0[..16].try_into().unwrap();
+    let root = liar.text(1, &[], "the root");
+    let lie = liar.text(3, &[parent(&root)], "three, after one");
+    let honest = liar.text(2, &[parent(&lie)], "two: it does not know");
+    let receipt = liar.receipt(2, &[parent(&lie)]);
+    let mut import = |envelope: &[u8]| {
+        world.nodes[0].tells.clear();
+        let bundle = liar.seal(&mut world, envelope);
+        world.import(0, &bundle);
+        let tells = world.nodes[0].tells.iter();
+        let messages = tells.filter_map(|tell| match tell {
+            Tell::Message { message, .. } => Some((true, *message)),
+            Tell::Retracted { message, .. } => Some((false, *message)),
+            _ => None,
+        });
+        messages.collect::<Vec<_>>()
+    };
+    assert_eq!(import(&lie), [(true, liar.id(&lie))]);
+    assert_eq!(import(&honest), []);
+    assert_eq!(import(&receipt), []);
+    // A text is shown again, a receipt never was.
+    let [gone, back, new] = import(&root)[..] else {
+        panic!("the lie, what it belied, and the root")
+    };
+    let mut changes = [gone, back, new];
+    changes.sort_unstable();
+    let mut expected = [
+        (false, liar.id(&lie)),
+        (true, liar.id(&honest)),
+        (true, liar.id(&root)),
+    ];
+    expected.sort_unstable();
+    assert_eq!(changes, expected);
 }
 
 #[test]

@@ -187,6 +187,12 @@ fn own_texts_are_told_and_receipts_are_not() {
     world.import(0, &bundle);
     world.run(s(60));
     assert_eq!(own_bundles(&world), 2, "a text and a receipt");
+    // Somebody's receipt, and a text whose counter its parent belies.
+    let parent = liar.id(&envelope).0[..16].try_into().unwrap();
+    for envelope in [liar.receipt(2, &[parent]), liar.text(9, &[parent], "a lie")] {
+        let bundle = liar.seal(&mut world, &envelope);
+        world.import(0, &bundle);
+    }
     let node = &world.nodes[0];
     let told = node.tells.iter().filter_map(|tell| match tell {
         Tell::Message { message, .. } => Some(*message),
@@ -194,4 +200,40 @@ fn own_texts_are_told_and_receipts_are_not() {
     });
     assert_eq!(told.collect::<Vec<_>>(), [mine, liar.id(&envelope)]);
     assert_eq!(node.tables.states.keys().collect::<Vec<_>>(), [&mine]);
+}
+
+#[test]
+fn a_receipt_is_not_acknowledged() {
+    let mut world = World::new(9);
+    world.add_many(1);
+    world.channel("#valley", &[0]);
+    let liar = Liar::of("#valley");
+    let puppet = visitor(&mut world);
+    world.puppet_proves(puppet, &liar.keys);
+    let envelope = liar.receipt(2, &[[9; 16]]);
+    let bundle = liar.seal(&mut world, &envelope);
+    offer(&mut world, puppet, &bundle);
+    world.puppet_is_done(puppet);
+    assert_eq!(world.nodes[0].engine().shelf().stats().bundles, 1);
+    assert!(delivered(&world, puppet).is_empty());
+}
+
+#[test]
+fn a_state_is_told_once() {
+    let mut world = World::new(10);
+    world.add_many(4);
+    let channel = world.channel("#valley", &[0, 3]);
+    for carrier in 1..4 {
+        world.connect(0, carrier, Profile::LAN);
+        world.run(s(1));
+    }
+    let mine = world.say(0, channel, "hello");
+    world.run(s(60));
+    let tells = world.nodes[0].tells.iter();
+    let states = tells.filter_map(|tell| match tell {
+        Tell::State { message, state, .. } if *message == mine => Some(*state),
+        _ => None,
+    });
+    use sovereign_protocol::engine::OwnState::{Delivered, Sent};
+    assert_eq!(states.collect::<Vec<_>>(), [Sent, Delivered]);
 }

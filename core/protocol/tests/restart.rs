@@ -101,6 +101,80 @@ fn a_message_is_not_durable_without_the_keys_that_read_it() {
 }
 
 #[test]
+fn an_own_message_that_comes_back_is_no_other_members() {
+    // An old copy of the store: what was written since comes back from whoever carried it. It proves nothing of
+    // others, so that the ratchet waits for them (§4.3), and needs no receipt.
+    let mut world = World::new(7);
+    world.add_many(3);
+    let channel = world.channel("family", &[0, 1]);
+    world.connect(0, 1, Profile::LAN);
+    world.say(1, channel, "good morning");
+    world.run(s(10));
+    world.cut_all();
+    world.run(s(100_000));
+    let old = world.nodes[0].tables.clone();
+    world.say(0, channel, "good evening");
+    world.run(s(1));
+    world.connect(0, 2, Profile::LAN);
+    world.run(s(1));
+    world.crash(0);
+    world.nodes[0].tables = old;
+    world.restart(0, false);
+    let epoch = |world: &World| {
+        let channel = world.nodes[0].engine().channel(&channel).unwrap();
+        channel.keys().newest_epoch()
+    };
+    assert_eq!(epoch(&world), 0);
+    world.connect(0, 2, Profile::LAN);
+    world.run(s(60));
+    assert_eq!(world.nodes[0].history(channel).len(), 2);
+    assert_eq!(epoch(&world), 1);
+    let own = world.nodes[0]
+        .engine()
+        .channel(&channel)
+        .unwrap()
+        .log()
+        .own();
+    let messages = world.nodes[0].tables.messages.len();
+    assert_eq!(messages, 2, "no receipt by {own:?}");
+    world.run(s(100_000));
+    world.say(0, channel, "still nobody else");
+    assert_eq!(epoch(&world), 1);
+}
+
+#[test]
+fn what_a_full_disk_refused_is_written_when_there_is_room() {
+    // Hardening #8: what was read, who has what, and channels that were left.
+    let mut world = World::new(8);
+    world.add_many(2);
+    let channel = world.channel("#valley", &[0, 1]);
+    let hills = world.channel("#hills", &[0]);
+    let mine = world.say(0, channel, "one");
+    let theirs = world.say(1, channel, "two");
+    world.run(s(1));
+    world.nodes[0].full = true;
+    world.connect(0, 1, Profile::LAN);
+    world.run(s(1));
+    let engine = world.nodes[0].engine.as_mut().unwrap();
+    engine.leave_channel(hills).unwrap();
+    world.after(0);
+    world.run(s(10));
+    assert_eq!(world.state(0, &mine), Some(OwnState::Delivered));
+    assert_eq!(world.nodes[0].tables.states[&mine], OwnState::Stored);
+    world.nodes[0].full = false;
+    world.run(s(20));
+    let engine = world.nodes[0].engine.as_mut().unwrap();
+    engine.mark_read(channel).unwrap();
+    world.after(0);
+    restarted(&mut world);
+    assert_eq!(world.state(0, &mine), Some(OwnState::Delivered));
+    assert!(world.nodes[0].engine().channel(&hills).is_none());
+    let kept = world.nodes[0].engine().channel(&channel).unwrap();
+    assert!(kept.log().contains(&theirs));
+    assert_eq!(kept.unread(), 0);
+}
+
+#[test]
 fn a_node_is_in_no_more_than_its_channels() {
     let mut world = World::new(6);
     world.add_many(1);
