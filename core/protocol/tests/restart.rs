@@ -151,6 +151,7 @@ fn what_a_full_disk_refused_is_written_when_there_is_room() {
     let hills = world.channel("#hills", &[0]);
     let mine = world.say(0, channel, "one");
     let theirs = world.say(1, channel, "two");
+    let left = world.say(0, hills, "in a channel that is left");
     world.run(s(1));
     world.nodes[0].full = true;
     world.connect(0, 1, Profile::LAN);
@@ -163,6 +164,7 @@ fn what_a_full_disk_refused_is_written_when_there_is_room() {
     assert_eq!(world.nodes[0].tables.states[&mine], OwnState::Stored);
     world.nodes[0].full = false;
     world.run(s(20));
+    assert!(!world.nodes[0].tables.messages.contains_key(&left));
     let engine = world.nodes[0].engine.as_mut().unwrap();
     engine.mark_read(channel).unwrap();
     world.after(0);

@@ -292,7 +292,7 @@ impl World {
             .as_mut()
             .and_then(|engine| engine.poll_effect())
         {
-            self.effect(node, effect);
+            self.carry_out(node, effect);
         }
         let at = self.nodes[node].at(self.now);
         let boot = self.nodes[node].setup.boot;
@@ -310,7 +310,8 @@ impl World {
         }
     }
 
-    fn effect(&mut self, node: usize, effect: Effect) {
+    /// Carries out one effect.
+    pub fn carry_out(&mut self, node: usize, effect: Effect) {
         let life = self.nodes[node].life;
         match effect {
             Effect::Send { link, frame } => {
