@@ -114,6 +114,37 @@ fn a_link_is_compared_once() {
 }
 
 #[test]
+fn a_second_link_to_the_same_peer_stands_by() {
+    let mut world = World::new(6);
+    world.add_many(3);
+    let compared = |world: &World, wire: &u64| {
+        let traffic = world.wires[wire].traffic();
+        traffic.kinds.contains_key("summary")
+    };
+    let profiles = [Profile::LAN, Profile::RADIO];
+    let links = profiles.map(|profile| world.connect(0, 1, profile));
+    let other = world.connect(0, 2, Profile::LAN);
+    world.run(s(5));
+    assert_eq!(links.map(|wire| compared(&world, &wire)), [true, false]);
+    assert!(compared(&world, &other), "another peer");
+    // One of the two lost, the other is compared if it was not.
+    let strikes = |world: &World| {
+        let nodes = world.nodes.iter();
+        let counts = nodes.map(|node| node.engine().counters().get("bad-reconciliation"));
+        counts.sum::<u64>()
+    };
+    world.cut(links[0]);
+    world.run(s(5));
+    assert!(compared(&world, &links[1]));
+    let again = world.connect(0, 1, Profile::LAN);
+    world.run(s(5));
+    assert!(!compared(&world, &again));
+    world.cut(again);
+    world.run(s(5));
+    assert_eq!(strikes(&world), 0, "nothing was compared twice");
+}
+
+#[test]
 fn another_version_is_no_misbehaviour() {
     let mut world = World::new(5);
     world.add_many(1);

@@ -339,6 +339,7 @@ impl World {
             }
             Effect::Persist { token, ops } => {
                 let target = &mut self.nodes[node];
+                target.largest_batch = target.largest_batch.max(ops.len());
                 let last = target.in_flight.back().map_or(self.now, |(at, ..)| *at);
                 let due = last.max(self.now + target.setup.persist);
                 target.in_flight.push_back((due, token, ops));
