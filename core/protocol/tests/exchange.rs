@@ -8,8 +8,13 @@ use bytes::Bytes;
 use sovereign_protocol::{
     engine::{Input, Tell},
     id::{LinkId, TransportId},
-    link::frame::{self, Body},
+    link::{
+        Incoming,
+        frame::{self, Body},
+    },
     link_kind::{Medium, Role, Source},
+    message::bundle::Bundle,
+    reconcile::{SessionKey, ShortId, frames},
     wire::v1::{Gone, Have, Hello, Summary, Want},
 };
 use world::{World, ms, s, wire::Profile};
@@ -77,6 +82,77 @@ fn both_ends_have_to_say_that_they_are_done() {
     assert!(!synced(&world), "the other end has not said so");
     world.puppet_is_done(puppet);
     assert!(synced(&world));
+}
+
+#[test]
+fn a_few_bundles_are_sent_unasked_and_more_are_announced() {
+    for (profile, lacks, announced) in [
+        (Profile::LAN, 4, false),
+        (Profile::LAN, 5, true),
+        (Profile::RADIO, 5, false),
+    ] {
+        let mut world = World::new(7);
+        world.add_many(1);
+        let bodies = world.sealed(70);
+        world.stock(0, &bodies);
+        let puppet = world.puppet(0, 1, 50, profile);
+        world.run(s(1));
+        let session = world.puppets[puppet].id.unwrap();
+        let key = SessionKey::new(&session);
+        let shelf = world.nodes[0].engine().shelf().iter();
+        let mut ids: Vec<ShortId> = shelf.map(|(content, _)| key.short(content)).collect();
+        ids.sort_unstable();
+        ids.truncate(70 - lacks);
+        says(&mut world, puppet, summary(&frames::pack(&ids)));
+        world.run(s(5));
+        let sent = world.puppets[puppet].heard.iter();
+        let sent = sent.filter(|heard| matches!(heard, Incoming::Bundle { .. }));
+        let haves = heard(&world, puppet, |body| matches!(body, Body::Have(_)));
+        let expected = if announced { (0, 1) } else { (lacks, 0) };
+        assert_eq!((sent.count(), haves), expected);
+    }
+}
+
+#[test]
+fn done_is_said_after_the_last_announcement() {
+    // 600 take five frames, more than are queued at once.
+    let (mut world, puppet) = visited(8, 600);
+    says(&mut world, puppet, summary(&[]));
+    world.run(s(1));
+    let frames = world.puppets[puppet].frames.iter();
+    let said: Vec<bool> = frames
+        .filter_map(|body| match body {
+            Body::Have(_) => Some(false),
+            Body::Done(_) => Some(true),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said, [false, false, false, false, false, true]);
+}
+
+#[test]
+fn what_is_on_its_way_to_the_disk_is_not_taken_for_something_else() {
+    let mut world = World::new(9);
+    world.add(world::node::Setup {
+        persist: s(10),
+        ..world::node::Setup::default()
+    });
+    world.run(s(20));
+    let puppet = world.puppet(0, 1, 50, Profile::LAN);
+    world.run(s(1));
+    let body = world.sealed(1).remove(0);
+    let content = Bundle::parse(body.clone()).unwrap().content_id();
+    world.puppet_offers(puppet, content, body, 0);
+    world.run(s(1));
+    let session = world.puppets[puppet].id.unwrap();
+    let known = SessionKey::new(&session).short(&content);
+    let ids = frames::pack(&[known, ShortId(7)]);
+    says(&mut world, puppet, Body::Have(Have { ids }));
+    let wanted = Want {
+        ids: frames::pack(&[ShortId(7)]),
+    };
+    let is_want = |body: &Body| *body == Body::Want(wanted.clone());
+    assert_eq!(heard(&world, puppet, is_want), 1, "the other one only");
 }
 
 #[test]

@@ -237,3 +237,41 @@ fn a_state_is_told_once() {
     use sovereign_protocol::engine::OwnState::{Delivered, Sent};
     assert_eq!(states.collect::<Vec<_>>(), [Sent, Delivered]);
 }
+
+#[test]
+fn what_another_link_brought_still_gets_its_receipt() {
+    let mut world = World::new(11);
+    world.add_many(1);
+    world.channel("#valley", &[0]);
+    let liar = Liar::of("#valley");
+    let bundle = text(&mut world, &liar, "from elsewhere");
+    world.import(0, &bundle);
+    let puppet = visitor(&mut world);
+    world.puppet_proves(puppet, &liar.keys);
+    world.puppet_is_done(puppet);
+    assert_eq!(delivered(&world, puppet).len(), 1);
+    world.run(s(12));
+    assert_eq!(own_bundles(&world), 1);
+}
+
+#[test]
+fn what_somebody_acknowledged_is_not_in_the_backlog() {
+    let mut world = World::new(12);
+    world.add_many(1);
+    world.channel("#valley", &[0]);
+    let liar = Liar::of("#valley");
+    let envelope = liar.text(1, &[], "hello");
+    let parent = liar.id(&envelope).0[..16].try_into().unwrap();
+    let other = Liar {
+        identity: sovereign_protocol::identity::Identity::from_seed([67; 32]),
+        ..Liar::of("#valley")
+    };
+    for envelope in [envelope, other.receipt(2, &[parent])] {
+        let bundle = liar.seal(&mut world, &envelope);
+        world.import(0, &bundle);
+    }
+    let puppet = visitor(&mut world);
+    world.puppet_proves(puppet, &liar.keys);
+    world.puppet_is_done(puppet);
+    assert!(delivered(&world, puppet).is_empty());
+}
