@@ -190,6 +190,20 @@ fn a_link_is_compared_once() {
 }
 
 #[test]
+fn members_are_sent_a_new_text_before_strangers() {
+    let mut world = World::new(10);
+    world.add_many(5);
+    let channel = world.channel("#valley", &[0, 4]);
+    let links = [1, 2, 3, 4].map(|other| world.connect(0, other, Profile::LAN));
+    world.run(s(1));
+    world.say(0, channel, "hello");
+    world.run(ms(100));
+    // Two get it at once, the others hear of it a little later.
+    let sent = links.map(|wire| world.wires[&wire].traffic().bodies);
+    assert_eq!(sent, [1, 0, 0, 1]);
+}
+
+#[test]
 fn a_second_link_to_the_same_peer_stands_by() {
     let mut world = World::new(6);
     world.add_many(3);
@@ -203,6 +217,15 @@ fn a_second_link_to_the_same_peer_stands_by() {
     world.run(s(5));
     assert_eq!(links.map(|wire| compared(&world, &wire)), [true, false]);
     assert!(compared(&world, &other), "another peer");
+    // Nor is anything new said twice.
+    let channel = world.channel("#valley", &[0]);
+    for n in 0..5 {
+        world.say(0, channel, &n.to_string());
+    }
+    world.run(s(2));
+    let kinds = world.wires[&links[1]].traffic().kinds;
+    assert!(!kinds.contains_key("part") && !kinds.contains_key("have"));
+    assert_eq!(world.nodes[1].engine().shelf().stats().bundles, 5);
     // One of the two lost, the other is compared if it was not.
     let strikes = |world: &World| {
         let nodes = world.nodes.iter();

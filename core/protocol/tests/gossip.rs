@@ -41,6 +41,25 @@ fn only_members_on_wide_links_are_admitted() {
     }
 }
 
+#[test]
+fn gossip_is_published_where_an_admitted_member_hears_it() {
+    let published = |profile, proves: &str| {
+        let mut world = world(8, true);
+        let channel = world.channel("#valley", &[0]);
+        world.channel("#hills", &[0]);
+        let puppet = world.puppet(0, 1, 50, profile);
+        world.run(s(1));
+        world.puppet_proves(puppet, &Liar::of(proves).keys);
+        world.say(0, channel, "hello");
+        world.run(s(1));
+        world.nodes[0].published
+    };
+    assert_eq!(published(Profile::LAN, "#valley"), 1);
+    assert_eq!(published(Profile::LAN, "#hills"), 0);
+    assert_eq!(published(Profile::LAN, "#lakes"), 0);
+    assert_eq!(published(Profile::RADIO, "#valley"), 0);
+}
+
 /// Numbers of tags that a puppet was sent, frame by frame.
 fn tags(world: &World, puppet: usize) -> Vec<usize> {
     let frames = world.puppets[puppet].frames.iter();
@@ -141,10 +160,19 @@ fn gossip_that_no_member_sends_is_rejected() {
 #[test]
 fn topics_are_those_of_today_and_of_the_nearer_day() {
     const HALF: u64 = 43_200;
-    let mut world = world(6, true);
-    world.channel("#valley", &[0]);
+    let began = |seed, gossip| {
+        let mut world = World::new(seed);
+        world.add(Setup {
+            gossip,
+            // A minute past midnight: nothing else is due when the topics change.
+            wall_ms: world::node::TODAY_MS + 60_000,
+            ..Setup::default()
+        });
+        world.channel("#valley", &[0]);
+        world
+    };
+    let mut world = began(6, true);
     let keys = Liar::of("#valley").keys;
-    // The world begins at midnight.
     let today = u32::try_from(world::node::TODAY_MS / 86_400_000).unwrap();
     let subscribed = |world: &World, days: [u32; 2]| {
         let mut expected = days.map(|day| keys.topic(day)).to_vec();
@@ -153,7 +181,7 @@ fn topics_are_those_of_today_and_of_the_nearer_day() {
     };
     world.run(ms(10));
     subscribed(&world, [today - 1, today]);
-    world.run(s(HALF) - ms(20));
+    world.run(s(HALF - 60) - ms(20));
     subscribed(&world, [today - 1, today]);
     world.run(ms(20));
     subscribed(&world, [today, today + 1]);
@@ -162,8 +190,7 @@ fn topics_are_those_of_today_and_of_the_nearer_day() {
     world.run(s(HALF));
     subscribed(&world, [today + 1, today + 2]);
     // Without gossip there are none.
-    let mut quiet = self::world(7, false);
-    quiet.channel("#valley", &[0]);
+    let mut quiet = began(7, false);
     quiet.run(s(HALF));
     assert!(quiet.nodes[0].topics.is_empty());
 }

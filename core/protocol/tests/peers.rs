@@ -184,6 +184,21 @@ fn of_two_links_both_ends_choose_one_unless_the_first_has_stood_for_long() {
     assert!(!first_stays(s(11)));
 }
 
+#[test]
+fn links_over_different_media_stay_side_by_side() {
+    let mut world = World::new(7);
+    world.add_many(2);
+    let direct = Profile {
+        medium: Medium::Direct,
+        ..Profile::LAN
+    };
+    for profile in [Profile::LAN, direct] {
+        world.connect(0, 1, profile);
+        world.run(s(11));
+    }
+    assert_eq!(world.wires.len(), 2);
+}
+
 /// The Hello that a puppet was sent.
 fn hello(world: &World, puppet: usize) -> Hello {
     let mut frames = world.puppets[puppet].frames.iter();

@@ -73,6 +73,16 @@ fn a_message_written_before_a_restart_is_delivered_after_it() {
 }
 
 #[test]
+fn states_are_read_as_they_are_written() {
+    let states = [OwnState::Stored, OwnState::Sent, OwnState::Delivered];
+    for state in states {
+        assert_eq!(OwnState::from_byte(state as u8), Some(state));
+    }
+    let read = (0..=u8::MAX).filter_map(OwnState::from_byte);
+    assert_eq!(read.collect::<Vec<_>>(), states);
+}
+
+#[test]
 fn the_clock_is_written_down_at_the_first_start_and_nothing_is_read() {
     let mut world = World::new(3);
     world.add_many(1);

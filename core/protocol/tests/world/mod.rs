@@ -347,7 +347,10 @@ impl World {
             }
             Effect::AdmitToGossip { link } => self.nodes[node].admitted.push(link),
             Effect::SetTopics(topics) => self.nodes[node].topics = topics,
-            Effect::Publish { topic, data } => self.publish(node, topic, &data),
+            Effect::Publish { topic, data } => {
+                self.nodes[node].published += 1;
+                self.publish(node, topic, &data);
+            }
             Effect::Judge { judgement, .. } => {
                 assert_ne!(judgement, Judgement::Reject, "an honest world");
             }

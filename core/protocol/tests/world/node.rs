@@ -173,6 +173,8 @@ pub struct Node {
     pub topics: Vec<[u8; 32]>,
     pub admitted: Vec<LinkId>,
     pub outcomes_full: u64,
+    /// Messages gossiped.
+    pub published: u64,
     /// Changes in the largest batch of writes.
     pub largest_batch: usize,
     seed: [u8; 32],
@@ -201,6 +203,7 @@ impl Node {
             topics: Vec::new(),
             admitted: Vec::new(),
             outcomes_full: 0,
+            published: 0,
             largest_batch: 0,
             seed: bytes,
         }
