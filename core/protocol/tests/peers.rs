@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use sovereign_protocol::{
     engine::{Input, PeerState, Tell},
-    id::{DiscoveryId, TransportId},
+    id::{DiscoveryId, LinkId, TransportId},
     link::{Incoming, SLOW_CREDIT, WIDE_CREDIT, frame::Body},
-    link_kind::{Medium, Source},
+    link_kind::{Medium, Role, Source},
     policy::{
         dial::{MAX_SIGHTINGS, Sighting, YOUNG_GRACE},
         near,
@@ -118,6 +118,32 @@ fn a_peer_is_discovered_once_and_lost_when_nothing_is_left_of_it() {
     sight(&mut world, 7);
     lose(&mut world, 7);
     assert_eq!(told(&mut world), []);
+    // Others are others.
+    sight(&mut world, 10);
+    lose(&mut world, 10);
+    let news = [Tell::PeerDiscovered(key(10)), Tell::PeerLost(key(10))];
+    assert_eq!(told(&mut world), news);
+    sight(&mut world, 8);
+    world.puppet(0, 8, 8, Profile::LAN);
+    world.run(s(1));
+    let up = Tell::LinkUp {
+        peer: key(8),
+        medium: Medium::Lan,
+    };
+    let news = [
+        Tell::PeerDiscovered(key(8)),
+        Tell::PeerUpdated(key(8)),
+        up.clone(),
+    ];
+    assert_eq!(told(&mut world), news);
+    let direct = Profile {
+        medium: Medium::Direct,
+        ..Profile::LAN
+    };
+    world.puppet(0, 8, 8, direct);
+    world.run(s(1));
+    let news = told(&mut world);
+    assert!(!news.contains(&Tell::PeerUpdated(key(8))), "{news:?}");
     sight(&mut world, 7);
     world.cut(world.puppets[puppet].wire);
     world.run(s(1));
@@ -241,4 +267,61 @@ fn who_is_not_let_in_hears_why() {
     world.run(s(1));
     let closed = Incoming::Closed(CloseReason::Full);
     assert_eq!(world.puppets[second].heard, [closed]);
+}
+
+#[test]
+fn the_radio_s_policy_hears_of_links_and_of_what_they_prove() {
+    let mut world = announced(9);
+    let other = world.add_many(1)[0];
+    let [transport, peer] = [0, other].map(|node| world.nodes[node].transport());
+    let tell = |world: &mut World, event| world.tell(0, Input::Near(event));
+    for (node, transport, number) in [(0, transport, 1_000), (other, peer, 7)] {
+        let announced = near::Event::Announced {
+            transport,
+            discovery: discovery(number),
+        };
+        world.tell(node, Input::Near(announced));
+    }
+    let sighted = near::Event::Sighted(near::Sighting {
+        neighbour: discovery(7),
+        address: near::Address(7),
+        rssi: Some(-60),
+        connectable: true,
+        relation: near::Relation::Stranger,
+    });
+    tell(&mut world, sighted);
+    let is_news = |tell: &Tell| matches!(tell, Tell::NeighbourDiscovered(news) if news.discovery == discovery(7));
+    assert!(told(&mut world).iter().any(is_news));
+    world.connect(other, 0, Profile::RADIO);
+    let link = *world.nodes[0].links.keys().last().unwrap();
+    let up = |link, address| near::Event::LinkUp {
+        link,
+        address: near::Address(address),
+        role: Role::Listener,
+    };
+    tell(&mut world, up(link, 7));
+    world.run(s(1));
+    let at = world.nodes[0].at(world.now);
+    let engine = world.nodes[0].engine();
+    assert_eq!(engine.neighbours(at)[0].peer, Some(peer));
+    assert_eq!(engine.peer(&peer, at).dbm, Some(-60));
+    assert_eq!(engine.peer(&key(8), at).dbm, None);
+    world.run(s(20));
+    assert_eq!(world.nodes[0].links.len(), 1);
+    // One that proves nothing is closed by the policy's own clock.
+    let silent = LinkId(1_000_000);
+    let input = Input::LinkUp {
+        link: silent,
+        local: transport,
+        peer: key(9),
+        role: Role::Listener,
+        medium: Medium::Ble,
+        source: Source(9),
+    };
+    world.tell(0, input);
+    tell(&mut world, up(silent, 9));
+    world.run(near::HANDSHAKE_TIMEOUT - ms(1));
+    assert_eq!(state(&world, 9), PeerState::Connecting);
+    world.run(ms(1));
+    assert_eq!(state(&world, 9), PeerState::Lost);
 }
