@@ -237,7 +237,8 @@ fn a_damaged_record_is_named() {
     assert_eq!(restore(&world, stored()), None);
     let (content, _) = stored().shelf[0];
     let none = (ChannelId([9; 16]), ContentId([9; 32]), MessageId([9; 32]));
-    let damages: [(RestoreError, &dyn Fn(&mut Stored)); 6] = [
+    type Damage<'a> = &'a dyn Fn(&mut Stored);
+    let damages: [(RestoreError, Damage<'_>); 6] = [
         (RestoreError::Clock, &|s| s.clock = Some(broken())),
         (RestoreError::Channel(channel), &|s| {
             s.channels[0].1 = broken();
