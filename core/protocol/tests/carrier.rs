@@ -396,6 +396,9 @@ fn members_read_what_their_shelf_has_no_room_for() {
     world.settle(s(10));
     let shelf = world.nodes[1].engine().shelf();
     assert!((30..=40).contains(&shelf.stats().bundles));
+    // What was dropped is off the disk.
+    let bodies = world.nodes[1].tables.bodies.len() as u64;
+    assert_eq!(bodies, shelf.stats().bundles);
     // Nothing is asked for again.
     let bodies = world.wires[&link].traffic().bodies;
     world.cut(link);

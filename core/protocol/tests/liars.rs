@@ -259,3 +259,27 @@ fn what_waits_for_the_disk_holds_its_sender_back() {
     world.run(s(100));
     assert_eq!(held(&world), 20 * MAX_BUNDLE as u64);
 }
+
+#[test]
+fn what_comes_again_costs_its_sender_no_credit() {
+    // §7.3: what is declined is done with.
+    let mut world = World::new(10);
+    world.add_many(1);
+    let puppet = world.puppet(0, 1, 50, Profile::LAN);
+    world.run(s(1));
+    let offer = |world: &mut World, n: u8, size: u8, len: usize| {
+        let mut body = vec![n; len];
+        (body[0], body[1]) = (1, size);
+        let bundle = Bundle::parse(body.into()).unwrap();
+        let body = bundle.as_bytes().clone();
+        world.puppet_offers(puppet, bundle.content_id(), body, 0);
+        world.run(s(1));
+    };
+    for _ in 0..10 {
+        offer(&mut world, 7, 4, MAX_BUNDLE);
+    }
+    offer(&mut world, 8, 0, 256);
+    assert_eq!(world.nodes[0].engine().shelf().stats().bundles, 2);
+    let counters = world.nodes[0].engine().counters();
+    assert_eq!(counters.get("bundle_known"), 9);
+}

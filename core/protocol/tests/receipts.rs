@@ -53,9 +53,14 @@ fn a_member_hears_of_the_backlog_in_one_frame_once_both_hold_the_same() {
     world.add_many(1);
     let channel = world.channel("#valley", &[0]);
     let liar = Liar::of("#valley");
-    for n in 0..130 {
-        let bundle = text(&mut world, &liar, &format!("text {n}"));
+    let mut contents = Vec::new();
+    let mut parents = Vec::new();
+    for n in 1..=130 {
+        let envelope = liar.text(n, &parents, &format!("text {n}"));
+        parents = vec![liar.id(&envelope).0[..16].try_into().unwrap()];
+        let bundle = liar.seal(&mut world, &envelope);
         world.import_only(0, &bundle);
+        contents.push(bundle.content_id());
     }
     world.say(0, channel, "an own one");
     world.run(ms(100));
@@ -69,6 +74,8 @@ fn a_member_hears_of_the_backlog_in_one_frame_once_both_hold_the_same() {
     let told = delivered(&world, puppet);
     assert_eq!(told.iter().map(Vec::len).collect::<Vec<_>>(), [120]);
     assert!(!told[0].contains(&short(&world, puppet, &own[0])));
+    let is_told = |content: &ContentId| told[0].contains(&short(&world, puppet, content));
+    assert!(contents[10..].iter().all(is_told), "the latest");
     world.puppet_is_done(puppet);
     world.puppet_proves(puppet, &liar.keys);
     assert_eq!(delivered(&world, puppet).len(), 1, "once");

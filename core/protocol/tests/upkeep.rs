@@ -8,9 +8,10 @@ use sovereign_protocol::{
     id::{ChannelId, LinkId, TransportId},
     link::HELLO_TIMEOUT,
     link_kind::{Medium, Role, Source},
+    shelf::Limits,
     wire::{local, v1::CloseReason},
 };
-use world::{World, ms, s, wire::Profile};
+use world::{World, liar::Liar, ms, s, wire::Profile};
 
 const DAY: u64 = 86_400;
 
@@ -144,4 +145,41 @@ fn what_a_full_disk_refused_is_written_in_batches_that_a_store_takes() {
         largest <= 1_001,
         "a thousand, and what asked whether there is room: {largest}"
     );
+}
+
+#[test]
+fn ids_that_need_not_come_again_are_forgotten_after_eight_days() {
+    let mut world = World::new(7);
+    world.add_many(1);
+    world.channel("#valley", &[0]);
+    let liar = Liar::of("#valley");
+    let mut forged = liar.text(1, &[], "hello");
+    forged[0] ^= 1;
+    let bundle = liar.seal(&mut world, &forged);
+    world.import(0, &bundle);
+    world.run(s(8 * DAY - 60));
+    assert_eq!(world.nodes[0].tables.seen.len(), 1);
+    world.run(s(1_200));
+    assert!(world.nodes[0].tables.seen.is_empty());
+}
+
+#[test]
+fn a_smaller_cap_holds_from_the_next_start_on() {
+    // MSG-13.
+    let mut world = World::new(8);
+    world.add_many(1);
+    let bodies = world.sealed(20);
+    world.stock(0, &bodies);
+    world.nodes[0].setup.limits = Limits {
+        max_bundles: 8,
+        total_bytes: 8 * 256,
+        stranger_share_percent: 100,
+        ..Limits::default()
+    };
+    world.crash(0);
+    world.restart(0, false);
+    world.check_invariants(0);
+    assert_eq!(world.nodes[0].engine().shelf().stats().bundles, 8);
+    world.run(s(1));
+    assert_eq!(world.nodes[0].tables.bodies.len(), 8);
 }

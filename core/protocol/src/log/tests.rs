@@ -317,6 +317,13 @@ fn the_log_is_bounded_and_its_earliest_go_first() {
         [long(0)]
     );
     assert_eq!(log.len(), MAX_MESSAGES);
+    // One that was withdrawn takes nobody's place.
+    log.withdraw(&long(1));
+    assert_eq!(log.insert(message(0, 1)).unwrap().dropped, []);
+    let change = log.insert(message(MAX_MESSAGES + 1, 1)).unwrap();
+    assert_eq!(change.dropped, [long(0)]);
+    let change = log.insert(message(MAX_MESSAGES + 2, 1)).unwrap();
+    assert_eq!(change.dropped, [long(2)]);
     // One that changes its mind and is dropped at once has only been dropped.
     let names = |n: usize, lamport, parent: usize| LogMessage {
         parents: vec![ParentId::from(long(parent))],

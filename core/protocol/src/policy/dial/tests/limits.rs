@@ -117,6 +117,22 @@ fn sightings_are_bounded_and_the_greatest_source_yields() {
 }
 
 #[test]
+fn the_one_longest_unseen_yields() {
+    let mut node = Node::new();
+    let most = MAX_SIGHTINGS_OF_SOURCE as u16;
+    for number in (1_000..1_000 + most).chain([1_000, 1_000 + most]) {
+        let here = Sighting {
+            source: Source(1),
+            ..sighting(number)
+        };
+        let now = T + MS * u32::from(node.policy.known.len() as u16);
+        node.at(now, Event::Sighted(here));
+    }
+    let known = |number| node.policy.known.contains_key(&transport(number));
+    assert!(known(1_000) && !known(1_001) && known(1_000 + most));
+}
+
+#[test]
 fn the_banned_are_neither_dialled_nor_admitted_until_the_end() {
     let mut node = Node::new();
     node.policy.ban(Subject::Peer(transport(101)), T + BAN);
