@@ -14,6 +14,7 @@ use sovereign_protocol::{
     },
     link_kind::{Medium, Role, Source},
     message::bundle::Bundle,
+    policy::fetch::STALL,
     reconcile::{SessionKey, ShortId, frames},
     wire::v1::{Gone, Have, Hello, Summary, Want},
 };
@@ -82,6 +83,22 @@ fn both_ends_have_to_say_that_they_are_done() {
     assert!(!synced(&world), "the other end has not said so");
     world.puppet_is_done(puppet);
     assert!(synced(&world));
+}
+
+#[test]
+fn a_link_that_brings_nothing_loses_its_turn_though_nothing_else_happens() {
+    // Hardening #15.
+    let (mut world, first) = visited(11, 0);
+    let second = world.puppet(0, 2, 51, Profile::LAN);
+    world.run(s(1));
+    for (puppet, id) in [(first, 7), (second, 9)] {
+        let ids = frames::pack(&[ShortId(id)]);
+        says(&mut world, puppet, Body::Have(Have { ids }));
+    }
+    let wants = |world: &World, puppet| heard(world, puppet, |b| matches!(b, Body::Want(_)));
+    assert_eq!((wants(&world, first), wants(&world, second)), (1, 0));
+    world.run(STALL);
+    assert_eq!((wants(&world, first), wants(&world, second)), (1, 1));
 }
 
 #[test]

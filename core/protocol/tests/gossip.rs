@@ -7,6 +7,7 @@ mod world;
 use sovereign_protocol::{
     engine::{Effect, Input, Judgement, OwnState},
     link::frame::Body,
+    link_kind::Role,
 };
 use world::{World, liar::Liar, ms, node::Setup, s, wire::Profile};
 
@@ -64,7 +65,12 @@ fn gossip_is_published_where_an_admitted_member_hears_it() {
 fn tags(world: &World, puppet: usize) -> Vec<usize> {
     let frames = world.puppets[puppet].frames.iter();
     let counts = frames.filter_map(|frame| match frame {
-        Body::Membership(frame) => Some(frame.tags.len() / 8),
+        Body::Membership(frame) => {
+            // In no order that would tell channels' from those of chance.
+            let tags: Vec<&[u8]> = frame.tags.chunks(8).collect();
+            assert!(tags.is_sorted());
+            Some(tags.len())
+        }
         _ => None,
     });
     counts.collect()
@@ -82,6 +88,34 @@ fn how_many_channels_a_node_is_in_shows_only_so_far() {
         world.run(s(1));
         assert_eq!(tags(&world, puppet), [count], "{channels}");
     }
+}
+
+#[test]
+fn a_channel_that_was_left_is_no_longer_proved_nor_listened_to() {
+    let mut world = world(9, true);
+    let channel = world.channel("#valley", &[0]);
+    let puppet = world.puppet(0, 1, 50, Profile::LAN);
+    world.run(s(1));
+    world.puppet_proves(puppet, &Liar::of("#valley").keys);
+    assert_eq!(world.nodes[0].topics.len(), 2);
+    let text = world.say(0, channel, "hello");
+    world.run(s(1));
+    let engine = world.nodes[0].engine.as_mut().unwrap();
+    engine.leave_channel(channel).unwrap();
+    world.after(0);
+    assert_eq!(world.state(0, &text), None);
+    world.run(s(1));
+    assert!(world.nodes[0].topics.is_empty());
+    let session = world.puppets[puppet].id.unwrap();
+    let tag = Liar::of("#valley")
+        .keys
+        .member_tag(Role::Listener, &session);
+    let frames = world.puppets[puppet].frames.iter();
+    let proved = frames.filter_map(|frame| match frame {
+        Body::Membership(frame) => Some(frame.tags.chunks(8).any(|one| one == tag)),
+        _ => None,
+    });
+    assert_eq!(proved.collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]

@@ -267,6 +267,7 @@ fn who_is_not_let_in_hears_why() {
     world.run(s(1));
     let closed = Incoming::Closed(CloseReason::Full);
     assert_eq!(world.puppets[second].heard, [closed]);
+    assert!(world.puppets[second].gone);
 }
 
 #[test]
