@@ -16,7 +16,7 @@ use sovereign_protocol::{
     message::bundle::Bundle,
     policy::fetch::STALL,
     reconcile::{SessionKey, ShortId, frames},
-    wire::v1::{Gone, Have, Hello, Summary, Want},
+    wire::v1::{Close, CloseReason, Gone, Have, Hello, Summary, Want},
 };
 use world::{World, ms, s, wire::Profile};
 
@@ -99,6 +99,23 @@ fn a_link_that_brings_nothing_loses_its_turn_though_nothing_else_happens() {
     assert_eq!((wants(&world, first), wants(&world, second)), (1, 0));
     world.run(STALL);
     assert_eq!((wants(&world, first), wants(&world, second)), (1, 1));
+}
+
+#[test]
+fn a_link_that_ends_gives_its_turn_at_once() {
+    let (mut world, first) = visited(12, 0);
+    let second = world.puppet(0, 2, 51, Profile::LAN);
+    world.run(s(1));
+    for (puppet, id) in [(first, 7), (second, 9)] {
+        let ids = frames::pack(&[ShortId(id)]);
+        says(&mut world, puppet, Body::Have(Have { ids }));
+    }
+    let reason = CloseReason::Shutdown as i32;
+    says(&mut world, first, Body::Close(Close { reason }));
+    assert!(world.puppets[first].gone);
+    let engine = world.nodes[0].engine();
+    assert_eq!(engine.counters().get("link_closed"), 1);
+    assert_eq!(heard(&world, second, |b| matches!(b, Body::Want(_))), 1);
 }
 
 #[test]

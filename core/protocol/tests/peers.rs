@@ -109,9 +109,12 @@ fn a_peer_is_discovered_once_and_lost_when_nothing_is_left_of_it() {
     assert_eq!(told(&mut world), [Tell::PeerLost(key(7))]);
     // Linked, it is neither discovered by a sighting nor lost with it.
     let puppet = world.puppet(0, 7, 7, Profile::LAN);
+    let linked = |world: &World| world.nodes[0].engine().linked_peers();
     assert_eq!(state(&world, 7), PeerState::Connecting);
+    assert_eq!(linked(&world), 0);
     world.run(s(1));
     assert_eq!(state(&world, 7), PeerState::Connected);
+    assert_eq!(linked(&world), 1);
     let [Tell::PeerDiscovered(_), Tell::LinkUp { .. }] = told(&mut world)[..] else {
         panic!("discovered by its link")
     };
@@ -147,8 +150,14 @@ fn a_peer_is_discovered_once_and_lost_when_nothing_is_left_of_it() {
     sight(&mut world, 7);
     world.cut(world.puppets[puppet].wire);
     world.run(s(1));
-    let told_now = told(&mut world);
-    assert_eq!(told_now.last(), Some(&Tell::PeerUpdated(key(7))));
+    let [
+        Tell::LinkDown { peer, .. },
+        Tell::PeerUpdated(still_sighted),
+    ] = told(&mut world)[..]
+    else {
+        panic!("its link is gone, it is not")
+    };
+    assert_eq!([peer, still_sighted], [key(7), key(7)]);
     lose(&mut world, 7);
     assert_eq!(told(&mut world), [Tell::PeerLost(key(7))]);
     // One whose Hello never came was no link to people.

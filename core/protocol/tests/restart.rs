@@ -32,14 +32,14 @@ fn names_and_what_was_read_outlive_a_restart() {
     let bundle = liar.seal(&mut world, &envelope);
     world.import(0, &bundle);
     // The second one carries no name: the first did.
-    let named = ["one", "two"].map(|text| {
+    let mut named = |text| {
         let message = world.say(0, channel, text);
         world.run(ms(10));
         let record = &world.nodes[0].tables.messages[&message];
         let record: local::MessageRecord = prost::Message::decode(record.as_slice()).unwrap();
         record.name
-    });
-    assert_eq!(named, ["node 0", ""]);
+    };
+    assert_eq!(["one", "two"].map(&mut named), ["node 0", ""]);
     let check = |world: &World, unread| {
         let channel = world.nodes[0].engine().channel(&channel).unwrap();
         let author = liar.keys.signer(&liar.identity).author();

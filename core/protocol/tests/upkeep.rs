@@ -183,3 +183,25 @@ fn a_smaller_cap_holds_from_the_next_start_on() {
     world.run(s(1));
     assert_eq!(world.nodes[0].tables.bodies.len(), 8);
 }
+
+#[test]
+fn what_gives_way_on_the_shelf_leaves_the_disk() {
+    // MSG-5: own messages before strangers'.
+    let mut world = World::new(9);
+    world.add_many(1);
+    world.nodes[0].setup.limits = Limits {
+        max_bundles: 8,
+        total_bytes: 8 * 256,
+        stranger_share_percent: 100,
+        ..Limits::default()
+    };
+    let bodies = world.sealed(8);
+    world.stock(0, &bodies);
+    let channel = world.channel("#valley", &[0]);
+    for n in 0..4 {
+        world.say(0, channel, &n.to_string());
+    }
+    world.run(s(1));
+    assert_eq!(world.nodes[0].engine().shelf().stats().carried_bundles, 4);
+    assert_eq!(world.nodes[0].tables.bodies.len(), 8);
+}

@@ -56,6 +56,7 @@ fn the_same_message_counts_once() {
     let mut log = filled(&[text(1, ANA, 1, &[])]);
     assert_eq!(log.insert(text(1, ANA, 1, &[])), None);
     assert_eq!(log.len(), 1);
+    assert!(!log.is_empty() && filled(&[]).is_empty());
 }
 
 #[test]
