@@ -328,8 +328,12 @@ fn a_full_disk_is_said_and_read_from_and_nothing_is_lost_when_there_is_room() {
     world.settle(s(2));
     world.nodes[0].full = true;
     // The first write that fails is not acknowledged, and taken back.
-    world.say(0, channel, "lost, and known to be");
+    let bundles = world.nodes[0].engine().shelf().stats().bundles;
+    let lost = world.say(0, channel, "lost, and known to be");
     world.run(s(1));
+    let shelf = world.nodes[0].engine().shelf();
+    assert_eq!(shelf.stats().bundles, bundles);
+    assert_eq!(world.state(0, &lost), None);
     assert!(
         world.nodes[0]
             .tells
@@ -396,6 +400,9 @@ fn members_read_what_their_shelf_has_no_room_for() {
     world.settle(s(10));
     let shelf = world.nodes[1].engine().shelf();
     assert!((30..=40).contains(&shelf.stats().bundles));
+    // What was dropped is off the disk.
+    let bodies = world.nodes[1].tables.bodies.len() as u64;
+    assert_eq!(bodies, shelf.stats().bundles);
     // Nothing is asked for again.
     let bodies = world.wires[&link].traffic().bodies;
     world.cut(link);

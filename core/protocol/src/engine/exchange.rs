@@ -139,7 +139,7 @@ impl Engine {
         let Some(key) = link.key() else { return };
         link.decided = true;
         for short in &lack {
-            link.note_theirs(*short);
+            link.theirs.note(*short);
         }
         offer.retain(|content| !link.has(&key.short(content)) && !link.owes(content));
         self.fetch.heard(id, lacked);
@@ -225,7 +225,7 @@ impl Engine {
             return;
         };
         for short in shorts {
-            link.note_theirs(*short);
+            link.theirs.note(*short);
         }
         self.fetch.heard(id, lacked);
     }
@@ -291,7 +291,7 @@ impl Engine {
             let Some(key) = link.key() else { continue };
             let short = key.short(content);
             if from == Some(*id) {
-                link.note_theirs(short);
+                link.theirs.note(short);
                 self.fetch.brought(*id, short, now.boot);
                 self.have.settled(*id, content);
             } else {
@@ -401,4 +401,75 @@ fn snapshot(
         .ids()
         .filter(|content| !arriving.contains_key(content));
     SessionSet::new(key, durable)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng as _;
+
+    use super::*;
+    use crate::{
+        engine::{EngineConfig, Input, Stored, Who},
+        id::{DeviceId, TransportId},
+        identity::Identity,
+        link_kind::{Medium, Source},
+        policy::{dial, near},
+        shelf::Limits,
+    };
+
+    const LINK: LinkId = LinkId(1);
+
+    fn at(boot: Duration) -> Now {
+        Now { boot, wall_ms: 0 }
+    }
+
+    /// An engine with one link, over which nothing was said since the clock began.
+    fn linked() -> Engine {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let config = EngineConfig {
+            limits: Limits::default(),
+            gossip: false,
+            dial: dial::Config::default(),
+            near: near::Config::default(),
+            capabilities: 0,
+        };
+        let who = Who {
+            identity: Identity::from_seed([1; 32]),
+            device: DeviceId([0; 4]),
+            name: String::new(),
+        };
+        let now = at(Duration::ZERO);
+        let engine = Engine::restore(config, who, Stored::default(), [1; 16], now, &mut rng);
+        let mut engine = engine.expect("nothing is stored");
+        let up = Input::LinkUp {
+            link: LINK,
+            local: TransportId([1; 32]),
+            peer: TransportId([2; 32]),
+            role: Role::Listener,
+            medium: Medium::Lan,
+            source: Source(1),
+        };
+        engine.handle(up, now, &mut rng);
+        engine
+    }
+
+    #[test]
+    fn a_quiet_link_gives_its_index_back_unless_it_is_being_compared() {
+        let key = SessionKey::new(&[0; 32]);
+        let kept = |quiet: Duration, compared: bool| {
+            let mut engine = linked();
+            let index = engine.shelf.short_index(key);
+            let link = engine.links.get_mut(&LINK).expect("linked");
+            link.index = Some(index);
+            link.reconciliation = compared.then(|| Reconciliation::new(Role::Listener, key, []));
+            engine.drop_quiet_indexes(at(quiet));
+            engine.links[&LINK].index.is_some()
+        };
+        let moment = Duration::from_millis(1);
+        assert!(kept(INDEX_KEPT - moment, false));
+        assert!(!kept(INDEX_KEPT, false));
+        assert!(!kept(INDEX_KEPT + moment, false));
+        assert!(kept(INDEX_KEPT + moment, true));
+    }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rand_core::CryptoRng;
 
 use super::near::NearDue;
-use super::{Effect, Engine, OwnState, Tell, owed::Owed};
+use super::{Effect, Engine, OwnState, Tell, owed::Owed, receipts::Told, theirs::Theirs};
 use crate::{
     id::{ChannelId, ContentId, DiscoveryId, LinkId, TransportId},
     link::{
@@ -27,10 +27,6 @@ use crate::{
 
 /// The pseudo-link of the node itself: bodies are loaded for it when a channel was joined.
 pub(super) const SELF: LinkId = LinkId(0);
-
-/// Short ids remembered of what the other end has, at most; the oldest are forgotten, which costs
-/// a repeated announcement at worst.
-const MAX_THEIRS: usize = 4_096;
 
 /// Links of one peer and medium that became ready so far apart are no simultaneous dials: the later one stays.
 const OUTLIVED: Duration = Duration::from_secs(10);
@@ -68,15 +64,12 @@ pub(super) struct Link {
     /// This side has found out the difference.
     pub(super) decided: bool,
     /// What the other end has, as far as it said so or was sent it.
-    theirs: BTreeSet<ShortId>,
-    theirs_in_order: VecDeque<ShortId>,
+    pub(super) theirs: Theirs,
     pub(super) done_sent: bool,
     pub(super) done_received: bool,
     pub(super) synced: bool,
-    /// The other end has not been told yet which messages had come before, if it is a member.
-    pub(super) backlog_due: bool,
-    /// Until then: what it was told of.
-    pub(super) acknowledged: BTreeSet<ContentId>,
+    /// Until the other end was told which messages had come before, if it is a member: what it heard of already.
+    pub(super) told: Option<Told>,
     /// To be told now.
     pub(super) acknowledge: Vec<ShortId>,
     pub(super) rtt_ms: Option<u32>,
@@ -123,17 +116,6 @@ impl Link {
     /// Whether a bundle waits to be sent here, or is being sent.
     pub(super) fn owes(&self, content: &ContentId) -> bool {
         self.owed.contains(content) || self.session.is_queued(content)
-    }
-
-    pub(super) fn note_theirs(&mut self, short: ShortId) {
-        if self.theirs.insert(short) {
-            self.theirs_in_order.push_back(short);
-        }
-        if self.theirs_in_order.len() > MAX_THEIRS
-            && let Some(oldest) = self.theirs_in_order.pop_front()
-        {
-            self.theirs.remove(&oldest);
-        }
     }
 }
 
@@ -190,13 +172,11 @@ impl Engine {
             announce: VecDeque::new(),
             index: None,
             decided: false,
-            theirs: BTreeSet::new(),
-            theirs_in_order: VecDeque::new(),
+            theirs: Theirs::default(),
             done_sent: false,
             done_received: false,
             synced: false,
-            backlog_due: true,
-            acknowledged: BTreeSet::new(),
+            told: Some(Told::default()),
             acknowledge: Vec::new(),
             rtt_ms: None,
             neighbour: None,
@@ -485,7 +465,7 @@ impl Engine {
             handed = link.session.finished_bundles();
             if let Some(key) = link.key() {
                 for content in &handed {
-                    link.note_theirs(key.short(content));
+                    link.theirs.note(key.short(content));
                 }
             }
         }

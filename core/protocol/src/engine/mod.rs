@@ -16,6 +16,7 @@ mod receipts;
 mod receive;
 mod restore;
 mod search;
+mod theirs;
 mod unwritten;
 mod upkeep;
 
@@ -118,7 +119,7 @@ pub struct Engine {
     have: HaveBatcher,
     fetch: Fetch,
     strikes: Strikes<TransportId>,
-    /// Peers that are to be let go, and where they are.
+    /// Verdicts on peers that are to be carried out, and where these are.
     let_go: Vec<(TransportId, Source, Verdict)>,
     dial: DialPolicy,
     near: NearPolicy,

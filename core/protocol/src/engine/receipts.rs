@@ -3,6 +3,7 @@
 //! another member acknowledge first keeps silent.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use rand_core::CryptoRng;
 
@@ -12,7 +13,7 @@ use crate::{
     message::envelope::Kind,
     reconcile::{
         ShortId,
-        frames::{MAX_IDS_PER_FRAME, pack, pack_all},
+        frames::{MAX_IDS_PER_FRAME, pack_all},
     },
     time::Now,
     wire::v1::{Delivered, frame::Body},
@@ -25,6 +26,18 @@ const RECEIPT_WAIT_MAX: Duration = Duration::from_secs(12);
 
 /// Acknowledgements remembered of a link that is not in step yet; what is forgotten is told twice.
 const MAX_TOLD: usize = 4_096;
+
+/// Bundles that a link was told of before it was told of the backlog.
+#[derive(Debug, Default)]
+pub(super) struct Told(BTreeSet<ContentId>);
+
+impl Told {
+    fn note(&mut self, content: ContentId) {
+        if self.0.len() < MAX_TOLD {
+            self.0.insert(content);
+        }
+    }
+}
 
 impl Engine {
     pub(super) fn is_member(&self, link: LinkId, channel: &ChannelId) -> bool {
@@ -39,8 +52,8 @@ impl Engine {
             return;
         };
         let Some(key) = link.key() else { return };
-        if link.backlog_due && link.acknowledged.len() < MAX_TOLD {
-            link.acknowledged.insert(content);
+        if let Some(told) = &mut link.told {
+            told.note(content);
         }
         link.acknowledge.push(key.short(&content));
     }
@@ -75,11 +88,12 @@ impl Engine {
             return;
         };
         let Some(key) = link.key() else { return };
-        if !link.backlog_due || !link.synced || link.member_of.is_empty() {
+        if !link.synced || link.member_of.is_empty() {
             return;
         }
-        link.backlog_due = false;
-        let told = core::mem::take(&mut link.acknowledged);
+        let Some(Told(told)) = link.told.take() else {
+            return;
+        };
         let mut backlog: Vec<(u64, ContentId)> = Vec::new();
         for (content, meta) in self.shelf.iter() {
             let Some(message) = meta.message.filter(|_| !told.contains(content)) else {
@@ -99,17 +113,14 @@ impl Engine {
                 channel.told(id);
             }
         }
-        if backlog.is_empty() {
-            return;
-        }
         let ids: Vec<ShortId> = backlog
             .iter()
             .map(|(_, content)| key.short(content))
             .collect();
-        // A session that takes no frame is closing: the next backlog tells again.
-        let _ = link
-            .session
-            .send(Body::Delivered(Delivered { ids: pack(&ids) }));
+        for ids in pack_all(&ids) {
+            // A session that takes no frame is closing: the next backlog tells again.
+            let _ = link.session.send(Body::Delivered(Delivered { ids }));
+        }
     }
 
     /// The other end says that it opened and stored these.
@@ -175,5 +186,21 @@ impl Engine {
             .values()
             .filter_map(|channel| channel.receipt_due)
             .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_link_was_told_is_remembered_up_to_a_bound() {
+        let mut told = Told::default();
+        for number in 0..MAX_TOLD as u64 + 2 {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            told.note(ContentId(id));
+        }
+        assert_eq!(told.0.len(), MAX_TOLD);
     }
 }

@@ -179,11 +179,9 @@ impl Engine {
         let verdict = self
             .strikes
             .strike(link.ends.peer, link.ends.source, strike, now.boot);
-        if verdict != Verdict::Tolerate {
-            // The link itself may be closed before the verdict is carried out.
-            self.let_go
-                .push((link.ends.peer, link.ends.source, verdict));
-        }
+        // The link itself may be closed before the verdict is carried out.
+        self.let_go
+            .push((link.ends.peer, link.ends.source, verdict));
     }
 
     /// Lets go whom [`Self::strike`] condemned, and leaves them alone for a while.

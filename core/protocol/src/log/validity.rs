@@ -61,10 +61,8 @@ impl ChannelLog {
         let order = entry.message.order();
         let was = entry.counts;
         let is = self.satisfies_the_rule(&id);
-        let is_first = first == Some(id);
-        // Its arrival alone may matter to children that were here before it.
-        let arrived = is_first && !was && !self.order.contains(&order);
-        if was == is && !arrived {
+        // One that comes and does not count changes nothing either: to its children it is as if missing.
+        if was == is {
             return false;
         }
         if let Some(entry) = self.entries.get_mut(&id) {
@@ -78,7 +76,7 @@ impl ChannelLog {
         } else {
             self.order.remove(&order);
         }
-        if !is_first && was != is {
+        if first != Some(id) {
             let (into, from) = if is {
                 (&mut change.restored, &mut change.retracted)
             } else {

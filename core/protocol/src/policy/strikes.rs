@@ -275,6 +275,11 @@ mod tests {
             let_go(5, Source(2), almost),
             Verdict::RefuseSource(CloseReason::Misbehaviour)
         );
+        let longer = almost + SOURCE_MEMORY * 3;
+        for peer in 0..TOLERATED_PEERS {
+            assert_eq!(let_go(peer, Source(3), almost), gone);
+        }
+        assert_eq!(let_go(9, Source(3), longer), gone);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 pub mod air;
 pub mod ledger;
+pub mod liar;
 pub mod node;
 pub mod people;
 pub mod puppet;
@@ -291,7 +292,7 @@ impl World {
             .as_mut()
             .and_then(|engine| engine.poll_effect())
         {
-            self.effect(node, effect);
+            self.carry_out(node, effect);
         }
         let at = self.nodes[node].at(self.now);
         let boot = self.nodes[node].setup.boot;
@@ -309,7 +310,8 @@ impl World {
         }
     }
 
-    fn effect(&mut self, node: usize, effect: Effect) {
+    /// Carries out one effect.
+    pub fn carry_out(&mut self, node: usize, effect: Effect) {
         let life = self.nodes[node].life;
         match effect {
             Effect::Send { link, frame } => {
@@ -337,6 +339,7 @@ impl World {
             }
             Effect::Persist { token, ops, .. } => {
                 let target = &mut self.nodes[node];
+                target.largest_batch = target.largest_batch.max(ops.len());
                 let last = target.in_flight.back().map_or(self.now, |(at, ..)| *at);
                 let due = last.max(self.now + target.setup.persist);
                 target.in_flight.push_back((due, token, ops));
@@ -344,7 +347,10 @@ impl World {
             }
             Effect::AdmitToGossip { link } => self.nodes[node].admitted.push(link),
             Effect::SetTopics(topics) => self.nodes[node].topics = topics,
-            Effect::Publish { topic, data } => self.publish(node, topic, &data),
+            Effect::Publish { topic, data } => {
+                self.nodes[node].published += 1;
+                self.publish(node, topic, &data);
+            }
             Effect::Judge { judgement, .. } => {
                 assert_ne!(judgement, Judgement::Reject, "an honest world");
             }

@@ -63,6 +63,9 @@ pub struct Tables {
     pub states: BTreeMap<MessageId, OwnState>,
     pub channels: BTreeMap<ChannelId, Vec<u8>>,
     pub clock: Option<Vec<u8>>,
+    /// How often the clock was written, and what was deleted scrubbed.
+    pub clocks: u64,
+    pub scrubs: u64,
 }
 
 impl Tables {
@@ -107,8 +110,11 @@ impl Tables {
                 StoreOp::DropChannel(channel) => {
                     self.channels.remove(&channel);
                 }
-                StoreOp::Scrub => {}
-                StoreOp::PutClock(record) => self.clock = Some(record),
+                StoreOp::Scrub => self.scrubs += 1,
+                StoreOp::PutClock(record) => {
+                    self.clock = Some(record);
+                    self.clocks += 1;
+                }
                 StoreOp::PutNode(_) => {}
             }
         }
@@ -167,6 +173,10 @@ pub struct Node {
     pub topics: Vec<[u8; 32]>,
     pub admitted: Vec<LinkId>,
     pub outcomes_full: u64,
+    /// Messages gossiped.
+    pub published: u64,
+    /// Changes in the largest batch of writes.
+    pub largest_batch: usize,
     seed: [u8; 32],
 }
 
@@ -193,6 +203,8 @@ impl Node {
             topics: Vec::new(),
             admitted: Vec::new(),
             outcomes_full: 0,
+            published: 0,
+            largest_batch: 0,
             seed: bytes,
         }
     }

@@ -70,6 +70,8 @@ mod tests {
         assert_eq!(bans.until(&peer, Source(5), T - S), Some(T + S));
         bans.add(Subject::Peer(peer), T - S);
         assert_eq!(bans.until(&peer, Source(1), T - S), Some(T));
+        bans.add(Subject::Peer(peer), T + 2 * S);
+        assert_eq!(bans.until(&peer, Source(1), T), Some(T + 2 * S));
     }
 
     #[test]

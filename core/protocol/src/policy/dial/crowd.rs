@@ -120,6 +120,7 @@ mod tests {
     #[test]
     fn up_to_the_target_everyone_is_chosen() {
         assert_eq!(crowd(0, 33).chosen(32).len(), 32);
+        assert_eq!(crowd(0, 30).chosen(32).len(), 29);
         assert_eq!(
             crowd(0, 34).chosen(32).len(),
             2 * RING_SIDE + DIALLED_AT_RANDOM

@@ -135,6 +135,52 @@ fn a_turn_goes_on_while_nobody_waits() {
     fetch.got(B, ShortId(2_000));
     assert_eq!(fetch.poll_timeout(), Some(TURN - MS + STALL));
     assert_eq!(fetch.poll(TURN).map(|(link, _)| link), Some(A));
+    // Its turn is long over when somebody comes.
+    fetch.heard(B, ids(2_001..2_002));
+    assert_eq!(fetch.poll(TURN + MS), Some((B, ids(2_001..2_002))));
+}
+
+#[test]
+fn the_window_does_not_shrink_below_the_first() {
+    let mut fetch = Fetch::default();
+    fetch.heard(A, ids(0..100));
+    fetch.heard(B, ids(1_000..1_001));
+    assert_eq!(fetch.poll(s(0)), Some((A, ids(0..16))));
+    let late = SLUGGISH + MS;
+    brought(&mut fetch, A, 0..8, late);
+    assert_eq!(fetch.poll(late), Some((A, ids(16..24))));
+}
+
+#[test]
+fn stalled_links_do_not_take_turns_from_each_other() {
+    let mut fetch = Fetch::default();
+    fetch.heard(A, ids(0..200));
+    fetch.heard(B, ids(1_000..1_200));
+    assert_eq!(fetch.poll(s(0)), Some((A, ids(0..16))));
+    assert_eq!(fetch.poll(STALL), Some((B, ids(1_000..1_016))));
+    // One that has brought all it had is not waited for either.
+    fetch.heard(C, ids(2_000..2_001));
+    fetch.got(C, ShortId(2_000));
+    assert_eq!(fetch.poll(STALL * 2).map(|(link, _)| link), Some(B));
+    assert_eq!(fetch.poll(STALL * 2 + MS), None);
+    // What did not come waits once, at the end.
+    for link in [A, B] {
+        let lane = &fetch.lanes[&link];
+        assert_eq!(lane.waiting.len() + lane.asked, lane.known.len());
+    }
+}
+
+#[test]
+fn what_is_announced_again_waits_once_and_who_has_nothing_gets_no_turn() {
+    let mut fetch = Fetch::default();
+    fetch.heard(A, ids(0..3));
+    fetch.heard(A, ids(0..3));
+    assert_eq!(fetch.lanes[&A].waiting.len(), 3);
+    for id in ids(0..3) {
+        fetch.got(A, id);
+    }
+    fetch.heard(B, ids(10..11));
+    assert_eq!(fetch.poll(s(0)), Some((B, ids(10..11))));
 }
 
 #[test]
@@ -200,11 +246,11 @@ fn the_window_is_filled_up_when_half_of_it_is_left() {
     fetch.heard(A, ids(0..400));
     // Alone it is the greatest: nothing can come twice.
     assert_eq!(fetch.poll(s(0)), Some((A, ids(0..120))));
-    brought(&mut fetch, A, 0..59, s(1));
-    assert_eq!(fetch.poll(s(1)), None);
-    brought(&mut fetch, A, 59..60, s(1));
-    assert_eq!(fetch.poll(s(1)), Some((A, ids(120..180))));
-    // Somebody else waits: the little one counts.
+    brought(&mut fetch, A, 0..59, MS);
+    assert_eq!(fetch.poll(MS), None);
+    brought(&mut fetch, A, 59..60, MS);
+    assert_eq!(fetch.poll(MS), Some((A, ids(120..180))));
+    // Somebody else waits: the little one counts, and has not grown.
     fetch.heard(B, ids(1_000..1_001));
     brought(&mut fetch, A, 60..171, s(2));
     assert_eq!(fetch.poll(s(2)), None);

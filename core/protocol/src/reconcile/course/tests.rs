@@ -179,6 +179,15 @@ fn equal_sets_have_an_empty_difference() {
 }
 
 #[test]
+fn a_small_set_is_listed_whatever_symbols_would_cost() {
+    for own in [63, 64] {
+        let mut dialer = session(Role::Dialer, 0..own);
+        let answer = bodies(dialer.on_frame(&Body::Summary(opening(0..65))).unwrap());
+        assert!(matches!(&answer[..], [Body::Summary(list)] if list.count == own));
+    }
+}
+
+#[test]
 fn the_plan_weighs_symbols_against_the_shorter_list() {
     assert_eq!(plan(10_000, 10_000, 0), Plan::Symbols(32));
     assert_eq!(plan(10_000, 10_000, 8), Plan::Symbols(32));
@@ -189,6 +198,9 @@ fn the_plan_weighs_symbols_against_the_shorter_list() {
     assert_eq!(plan(200_000, 200_000, 5_000), Plan::Symbols(2_048));
     // 14 × (150 + 16) = 2,324 bytes against 8 an id.
     assert_eq!(plan(291, 291, 100), Plan::Symbols(196));
+    // 100 symbols of 14 bytes cost as much as 175 ids of 8.
+    assert_eq!(plan(175, 231, 0), Plan::Symbols(116));
+    assert_eq!(plan(174, 230, 0), Plan::OwnList);
     assert_eq!(plan(290, 290, 100), Plan::OwnList);
     assert_eq!(plan(290, 291, 100), Plan::OwnList);
     assert_eq!(plan(291, 290, 100), Plan::TheirList);

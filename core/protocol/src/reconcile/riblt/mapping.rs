@@ -77,6 +77,14 @@ mod tests {
     }
 
     #[test]
+    fn an_index_moves_on_though_chance_says_not() {
+        // The state after which SplitMix64 draws 2^64 − 1: a gap of nothing.
+        let mut mapping = Mapping::new(0x3162_8af6_7b21_31ab);
+        mapping.advance();
+        assert_eq!(mapping.index(), 1);
+    }
+
+    #[test]
     fn an_index_saturates_rather_than_wraps() {
         let mut mapping = Mapping {
             index: u64::MAX - 1,

@@ -94,6 +94,7 @@ mod tests {
         let mut symbols = vec![symbol(100); 50];
         symbols.extend(vec![symbol(10_000); 20]);
         assert_eq!(pack(&symbols).0.len(), 1_000);
+        assert_eq!(unpack(&pack(&symbols).0).map(|s| s.len()), Ok(70));
         assert!(pack(&symbols).1.is_empty());
     }
 

@@ -64,9 +64,21 @@ fn all_dials_are_held_to_a_rate() {
 }
 
 #[test]
+fn what_a_source_has_spent_is_forgotten_once_it_is_there_again() {
+    let mut node = Node::new();
+    node.sight(T, 101);
+    node.up(T, 101);
+    for (passed, remembered) in [(249 * MS, 1), (250 * MS, 0)] {
+        node.at(T + passed, Event::Timer);
+        assert_eq!(node.policy.sources.len(), remembered);
+    }
+}
+
+#[test]
 fn sightings_are_bounded_and_the_greatest_source_yields() {
     // LOC-8, COORD-4.
     let mut node = Node::new();
+    node.sight(T, 900);
     for number in 0..MAX_SIGHTINGS_OF_SOURCE as u16 + 5 {
         let fake = Sighting {
             source: Source(9_999),
@@ -74,8 +86,10 @@ fn sightings_are_bounded_and_the_greatest_source_yields() {
         };
         node.at(T + MS * u32::from(number), Event::Sighted(fake));
     }
-    assert_eq!(node.policy.known.len(), MAX_SIGHTINGS_OF_SOURCE);
+    assert_eq!(node.policy.known.len(), MAX_SIGHTINGS_OF_SOURCE + 1);
     assert!(!node.policy.known.contains_key(&transport(1_004)));
+    // Nobody else's, though it was seen longer ago.
+    assert!(node.policy.known.contains_key(&transport(900)));
     assert!(node.policy.known.contains_key(&transport(1_005)));
     for number in 0..MAX_SIGHTINGS as u16 {
         node.sight(T + S, 2_000 + number);
@@ -100,6 +114,22 @@ fn sightings_are_bounded_and_the_greatest_source_yields() {
         node.policy.known[&transport(2_500)].sighting.source,
         Source(2_500)
     );
+}
+
+#[test]
+fn the_one_longest_unseen_yields() {
+    let mut node = Node::new();
+    let most = MAX_SIGHTINGS_OF_SOURCE as u16;
+    for number in (1_000..1_000 + most).chain([1_000, 1_000 + most]) {
+        let here = Sighting {
+            source: Source(1),
+            ..sighting(number)
+        };
+        let now = T + MS * u32::from(node.policy.known.len() as u16);
+        node.at(now, Event::Sighted(here));
+    }
+    let known = |number| node.policy.known.contains_key(&transport(number));
+    assert!(known(1_000) && !known(1_001) && known(1_000 + most));
 }
 
 #[test]
@@ -156,6 +186,10 @@ fn links_are_admitted_up_to_the_limits() {
     // A neighbour in the ring gets in even so.
     node.sight(T, 12);
     assert_eq!(node.policy.admit(&transport(12), Source(12), T), Ok(()));
+    node.up(T, 12);
+    assert_eq!(node.policy.admit(&transport(13), Source(13), T), full);
+    node.down(T, 12, false);
+    node.sight(T, 12);
     for number in 95..=105 {
         node.sight(T, number);
     }

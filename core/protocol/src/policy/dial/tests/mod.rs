@@ -260,6 +260,10 @@ fn a_dial_without_an_answer_counts_as_failed() {
     let (again, dialled) = node.next();
     assert!(again > at && again <= at + S);
     assert_eq!(dialled, vec![101]);
+    // A node that slept meanwhile comes late.
+    let woken = again + 2 * DIAL_TIMEOUT;
+    assert_eq!(node.at(woken, Event::Timer), NONE);
+    assert!(node.policy.dialling.is_empty());
 }
 
 #[test]
@@ -281,7 +285,11 @@ fn a_lost_link_is_dialled_again_but_not_in_a_circle() {
     node.down(second + SETTLED, 101, false);
     let (third, _) = node.next();
     assert!(third - (second + SETTLED) <= S);
-    node.down(third, 55, false);
+    node.up(third, 101);
+    node.down(third + 2 * SETTLED, 101, false);
+    let (fourth, _) = node.next();
+    assert!(fourth - (third + 2 * SETTLED) <= S);
+    node.down(fourth, 55, false);
 }
 
 #[test]
@@ -298,8 +306,13 @@ fn an_inbound_link_makes_a_failed_dial_void() {
     let mut node = Node::new();
     node.sight(T, 101);
     node.up(T, 101);
-    assert_eq!(node.fail(T, 101), NONE);
+    for _ in 0..20 {
+        assert_eq!(node.fail(T, 101), NONE);
+    }
     assert_eq!(node.policy.poll_timeout(), None);
+    // The link lost, it is dialled as after one failure.
+    node.down(T + S, 101, false);
+    assert!(node.next().0 <= T + 2 * S);
 }
 
 #[test]

@@ -340,7 +340,19 @@ fn broken_lists_are_refused_and_change_nothing() {
     let take = |listener: &mut Reconciliation, summary: Summary| {
         listener.on_frame(&Body::Summary(summary))
     };
+    let beyond = MAX_SET + 1;
     for (summary, error) in [
+        (
+            list_frame(beyond, &[1], true),
+            ReconcileError::Count(beyond),
+        ),
+        (
+            Summary {
+                fingerprint: vec![9; 15].into(),
+                ..list_frame(1, &[1], false)
+            },
+            ReconcileError::Fingerprint,
+        ),
         (list_frame(3, &[1, 1, 2], false), ReconcileError::Order),
         (list_frame(3, &[1, 3, 2], false), ReconcileError::Order),
         (list_frame(3, &[1, 2], false), ReconcileError::Count(2)),
