@@ -265,7 +265,9 @@ fn what_another_link_brought_still_gets_its_receipt() {
 fn what_somebody_acknowledged_is_not_in_the_backlog() {
     let mut world = World::new(12);
     world.add_many(1);
-    world.channel("#valley", &[0]);
+    let channel = world.channel("#valley", &[0]);
+    // Nor is what was written here.
+    world.say(0, channel, "an own one");
     let liar = Liar::of("#valley");
     let envelope = liar.text(1, &[], "hello");
     let parent = liar.id(&envelope).0[..16].try_into().unwrap();
