@@ -297,6 +297,7 @@ fn the_radio_s_policy_hears_of_links_and_of_what_they_prove() {
         address: near::Address(7),
         rssi: Some(-60),
         connectable: true,
+        waits: false,
         relation: near::Relation::Stranger,
     });
     tell(&mut world, sighted);
