@@ -176,8 +176,10 @@ impl Budget {
         self.paid.checked_sub(credit).unwrap_or(self.paid)
     }
 
+    /// Those that somebody waited for go beyond the budget, and leave no debt: the next one may begin after a
+    /// gap at the latest.
     fn spend(&mut self, now: Instant) {
-        self.paid = self.paid.max(now) + FLUSH_GAP;
+        self.paid = (self.paid.max(now) + FLUSH_GAP).min(now + FLUSH_GAP * FLUSH_BURST);
     }
 }
 
@@ -555,6 +557,10 @@ mod tests {
         let mut budget = Budget { paid: start };
         for _ in 0..FLUSH_BURST {
             assert!(budget.next() <= start);
+            budget.spend(start);
+        }
+        assert_eq!(budget.next(), start + FLUSH_GAP);
+        for _ in 0..100 {
             budget.spend(start);
         }
         assert_eq!(budget.next(), start + FLUSH_GAP);
