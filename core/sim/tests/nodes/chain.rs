@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sovereign_node::ports::radio::RadioState;
-use sovereign_sim::radio::{Air, Hardware, Physics, VirtualRadio, World, WorldEvent};
+use sovereign_sim::radio::{Air, Hardware, Physics, Shadowing, VirtualRadio, World, WorldEvent};
 
 use super::{people::Person, place};
 
@@ -51,6 +51,51 @@ async fn everything_gets_through_a_chain_that_breaks() {
     }
     let counters = air.look(World::counters);
     println!("{number} texts each way over four hops: {counters:?}");
+    eva.stop().await;
+    for person in people {
+        person.stop().await;
+    }
+}
+
+/// 100 kB over four hops, notifications overtaking each other, MTU 185: all frames both ways, with everything that
+/// comes with them, are at most 1.15 times the bundles' bytes on each hop.
+#[tokio::test]
+async fn a_hundred_kilobytes_cost_little_more_than_themselves() {
+    const BUNDLES: usize = 25;
+    const BUNDLE: u64 = 4_096;
+    const HOPS: u64 = 4;
+    // Without fading only neighbours hear each other, and no link ends meanwhile.
+    let physics = Physics {
+        shadowing: Shadowing {
+            sigma_db: 0.0,
+            ..Physics::phones().shadowing
+        },
+        fading_sigma_db: 0.0,
+        ..Physics::phones()
+    };
+    let air = Air::new(World::new(physics, 1), 7);
+    let mut people = Vec::new();
+    for (index, name) in (0_u32..).zip(["Ana", "Ben", "Cleo", "Dan", "Eva"]) {
+        let radio = air.join(place(STEP * f64::from(index)), Hardware::small_mtu());
+        people.push(Person::start(name, radio).await);
+    }
+    let mut eva = people.pop().expect("five");
+    let ana = &mut people[0];
+    // All links stand, and every neighbour is a known member.
+    ana.say("from Ana first").await;
+    eva.takes("from Ana", 1).await;
+    let before = air.look(World::counters);
+    // As much as fits into a bundle of this size with the longest list of parents.
+    let filler = "x".repeat(3_700);
+    for count in 0..BUNDLES {
+        ana.say(&format!("from Ana {count} {filler}")).await;
+    }
+    eva.takes("from Ana", BUNDLES).await;
+    let after = air.look(World::counters);
+    let crossed = after.frame_bytes - before.frame_bytes;
+    let share = crossed as f64 / (HOPS * BUNDLES as u64 * BUNDLE) as f64;
+    println!("{BUNDLES} bundles of {BUNDLE} bytes over {HOPS} hops: {share:.3} times their bytes");
+    assert!(share <= 1.15, "{share}");
     eva.stop().await;
     for person in people {
         person.stop().await;

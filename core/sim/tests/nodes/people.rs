@@ -52,6 +52,13 @@ impl Person {
     /// Waits for so many texts that begin so: each comes once, and history has them in order. What was
     /// missed comes newest first.
     pub(crate) async fn hears(&mut self, from: &str, number: usize) {
+        self.takes(from, number).await;
+        let written: Vec<String> = (0..number).map(|count| format!("{from} {count}")).collect();
+        assert_eq!(self.history(from).await, written);
+    }
+
+    /// Waits for so many texts that begin so.
+    pub(crate) async fn takes(&mut self, from: &str, number: usize) {
         let mut heard = Vec::new();
         while heard.len() < number {
             let text = tokio::time::timeout(HANG, self.next_text(from));
@@ -61,8 +68,6 @@ impl Person {
                 }),
             );
         }
-        let written: Vec<String> = (0..number).map(|count| format!("{from} {count}")).collect();
-        assert_eq!(self.history(from).await, written);
     }
 
     async fn history(&self, from: &str) -> Vec<String> {
