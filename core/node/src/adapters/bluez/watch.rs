@@ -25,6 +25,9 @@ const ASK: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 /// Pauses between attempts, from the first to the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// The longest pause where there is no D-Bus: machines without it do not grow one, and each attempt wakes the
+/// processor several times.
+const RETRY_WITHOUT_BUS: Duration = Duration::from_secs(60);
 /// Longest wait for links to end; a little more than one link waits for BlueZ.
 const FAREWELL: Duration = Duration::from_secs(6);
 
@@ -39,6 +42,7 @@ pub(super) async fn run(
         config,
         session: None,
         manager: None,
+        bus: false,
     };
     let mut pause = RETRY.0;
     while !stop.is_cancelled() {
@@ -51,7 +55,10 @@ pub(super) async fn run(
         };
         shared.tell(state);
         tokio::select! {
-            () = sleep(pause) => pause = (pause * 2).min(RETRY.1),
+            () = sleep(pause) => {
+                let longest = if system.bus { RETRY.1 } else { RETRY_WITHOUT_BUS };
+                pause = (pause * 2).min(longest);
+            }
             () = system.change() => {}
             () = stop.cancelled() => {}
         }
@@ -63,6 +70,8 @@ struct System {
     config: Config,
     session: Option<Session>,
     manager: Option<Manager>,
+    /// D-Bus answered the last time.
+    bus: bool,
 }
 
 impl System {
@@ -70,7 +79,11 @@ impl System {
     async fn controller(&mut self) -> Result<Controller, RadioState> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => system::connect().await?,
+            None => {
+                let connected = system::connect().await;
+                self.bus = connected.is_ok();
+                connected?
+            }
         };
         let adapter = timeout(ANSWER, system::adapter(&session, &self.config)).await;
         let adapter = adapter.unwrap_or_else(|_| Err(silent()));
