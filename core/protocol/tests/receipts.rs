@@ -5,7 +5,7 @@ mod world;
 
 use sovereign_protocol::{
     engine::Tell,
-    id::ContentId,
+    id::{ChannelId, ContentId},
     link::frame::Body,
     message::bundle::Bundle,
     reconcile::{SessionKey, ShortId, frames},
@@ -47,12 +47,25 @@ fn text(world: &mut World, liar: &Liar, text: &str) -> Bundle {
     liar.seal(world, &envelope)
 }
 
-#[test]
-fn a_member_hears_of_the_backlog_in_one_frame_once_both_hold_the_same() {
-    let mut world = World::new(1);
+/// A node that is the only one in a public channel, and a member who is none of ours.
+fn valley(seed: u64) -> (World, ChannelId, Liar) {
+    let mut world = World::new(seed);
     world.add_many(1);
     let channel = world.channel("#valley", &[0]);
-    let liar = Liar::of("#valley");
+    (world, channel, Liar::of("#valley"))
+}
+
+/// Another such member.
+fn another() -> Liar {
+    Liar {
+        identity: sovereign_protocol::identity::Identity::from_seed([67; 32]),
+        ..Liar::of("#valley")
+    }
+}
+
+#[test]
+fn a_member_hears_of_the_backlog_in_one_frame_once_both_hold_the_same() {
+    let (mut world, channel, liar) = valley(1);
     let mut contents = Vec::new();
     let mut parents = Vec::new();
     for n in 1..=130 {
@@ -83,10 +96,7 @@ fn a_member_hears_of_the_backlog_in_one_frame_once_both_hold_the_same() {
 
 #[test]
 fn what_a_member_was_told_at_once_is_not_in_the_backlog() {
-    let mut world = World::new(2);
-    world.add_many(1);
-    world.channel("#valley", &[0]);
-    let liar = Liar::of("#valley");
+    let (mut world, _, liar) = valley(2);
     let puppet = visitor(&mut world);
     world.puppet_proves(puppet, &liar.keys);
     let bundle = text(&mut world, &liar, "hello");
@@ -100,10 +110,7 @@ fn what_a_member_was_told_at_once_is_not_in_the_backlog() {
 #[test]
 fn a_stranger_does_not_learn_what_can_be_read_here() {
     // §7.4: an acknowledgement shows membership.
-    let mut world = World::new(3);
-    world.add_many(1);
-    world.channel("#valley", &[0]);
-    let liar = Liar::of("#valley");
+    let (mut world, _, liar) = valley(3);
     let bundle = text(&mut world, &liar, "hello");
     world.import(0, &bundle);
     let puppet = visitor(&mut world);
@@ -123,10 +130,7 @@ fn own_bundles(world: &World) -> usize {
 
 #[test]
 fn a_receipt_is_not_put_off_by_what_comes_meanwhile() {
-    let mut world = World::new(4);
-    world.add_many(1);
-    world.channel("#valley", &[0]);
-    let liar = Liar::of("#valley");
+    let (mut world, _, liar) = valley(4);
     for n in 0..13 {
         let bundle = text(&mut world, &liar, &format!("text {n}"));
         world.import(0, &bundle);
@@ -159,10 +163,7 @@ fn own_messages_need_no_own_receipt() {
     let parent = liar.id(&envelope).0[..16].try_into().unwrap();
     let bundle = liar.seal(&mut world, &envelope);
     world.import(0, &bundle);
-    let other = Liar {
-        identity: sovereign_protocol::identity::Identity::from_seed([67; 32]),
-        ..Liar::of("#valley")
-    };
+    let other = another();
     let receipt = other.receipt(2, &[parent]);
     let bundle = other.seal(&mut world, &receipt);
     world.import(0, &bundle);
@@ -211,10 +212,7 @@ fn own_texts_are_told_and_receipts_are_not() {
 
 #[test]
 fn a_receipt_is_not_acknowledged() {
-    let mut world = World::new(9);
-    world.add_many(1);
-    world.channel("#valley", &[0]);
-    let liar = Liar::of("#valley");
+    let (mut world, _, liar) = valley(9);
     let puppet = visitor(&mut world);
     world.puppet_proves(puppet, &liar.keys);
     let envelope = liar.receipt(2, &[[9; 16]]);
@@ -247,10 +245,7 @@ fn a_state_is_told_once() {
 
 #[test]
 fn what_another_link_brought_still_gets_its_receipt() {
-    let mut world = World::new(11);
-    world.add_many(1);
-    world.channel("#valley", &[0]);
-    let liar = Liar::of("#valley");
+    let (mut world, _, liar) = valley(11);
     let bundle = text(&mut world, &liar, "from elsewhere");
     world.import(0, &bundle);
     let puppet = visitor(&mut world);
@@ -271,10 +266,7 @@ fn what_somebody_acknowledged_is_not_in_the_backlog() {
     let liar = Liar::of("#valley");
     let envelope = liar.text(1, &[], "hello");
     let parent = liar.id(&envelope).0[..16].try_into().unwrap();
-    let other = Liar {
-        identity: sovereign_protocol::identity::Identity::from_seed([67; 32]),
-        ..Liar::of("#valley")
-    };
+    let other = another();
     for envelope in [envelope, other.receipt(2, &[parent])] {
         let bundle = liar.seal(&mut world, &envelope);
         world.import(0, &bundle);

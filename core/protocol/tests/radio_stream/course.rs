@@ -94,7 +94,7 @@ fn less_than_a_frame_waits_5_ms_for_more() {
 }
 
 #[test]
-fn no_more_waits_than_a_kilobyte() {
+fn no_more_waits_than_half_a_kilobyte() {
     let mut stream = stream();
     assert_eq!(stream.room(), MAX_UNSENT);
     assert_eq!(stream.write(&[0; 2_000], T), MAX_UNSENT);

@@ -16,9 +16,9 @@ use super::{
 /// Bits of an acknowledgement that mean a frame.
 const BITS: i64 = WINDOW as i64 - 1;
 
-/// Bytes that wait to be sent for the first time, at most: what a text finds before it. The link above
-/// queues 4 KiB of its own, so both together stay within a third of a second at 20 kB/s.
-pub const MAX_UNSENT: usize = 1_024;
+/// Bytes that wait to be sent for the first time, at most: a full frame, and what a text finds before it. The link
+/// above queues a frame of its own, 1 KiB, so both together are 80 ms at 20 kB/s.
+pub const MAX_UNSENT: usize = 512;
 /// Bytes sent and not acknowledged, at most: six round trips of 200 ms at 20 kB/s, so that a frame can
 /// be lost twice, found to be lost behind reordered ones, and not stop the others.
 pub const MAX_FLIGHT: usize = 24 * 1_024;
