@@ -33,8 +33,8 @@ pub const SLOW_QUEUE: usize = 1_024;
 /// Window of a wide link, bytes: a LAN's bandwidth-delay product at 1 GB a minute and 4 ms.
 pub const WIDE_CREDIT: u32 = 64 * 1_024;
 /// Window of a slow link, bytes: at 20 kB/s more than half a second may pass while a lost frame is sent again,
-/// twice if need be, and what follows waits for it; the greatest whole KiB whose varint has two bytes.
-pub const SLOW_CREDIT: u32 = 15 * 1_024;
+/// twice if need be, and what follows waits for it; half of the window is granted at a time.
+pub const SLOW_CREDIT: u32 = 30 * 1_024;
 /// A link whose Hello has not come after this long is closed (§7.2).
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// A link whose adapter has moved no byte of what it holds for this long is closed.

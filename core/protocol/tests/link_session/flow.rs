@@ -145,7 +145,7 @@ fn parts_stop_at_the_peers_credit_and_wait_for_a_full_one() {
     pair.dialer.offer(100, 16_384);
     pair.settle();
     assert!(pair.dialer.session.is_queued(&content(window + 1)));
-    for _ in 0..window / 2 {
+    for _ in 0..(window - 1) / 2 {
         pair.listener.session.consumed(1_024);
     }
     pair.settle();
@@ -162,8 +162,8 @@ fn parts_stop_at_the_peers_credit_and_wait_for_a_full_one() {
 
 #[test]
 fn a_bundle_larger_than_the_window_flows() {
-    // §7.3: 16 KiB through a window of 15 KiB, with nothing consumed before it is whole.
-    let mut pair = Pair::ready(true);
+    // §7.3: 16 KiB through a window of 4 KiB, with nothing consumed before it is whole.
+    let mut pair = Pair::ready_with(4_096);
     pair.dialer.offer(1, 16_384);
     pair.listener.offer(2, 16_384);
     pair.settle();

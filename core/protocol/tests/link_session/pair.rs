@@ -150,14 +150,34 @@ impl Pair {
 
     /// Both Hello exchanged.
     pub(crate) fn ready(slow: bool) -> Self {
-        let mut pair = Self::new(slow);
+        Self::new(slow).greeted()
+    }
+
+    /// Both Hello exchanged, over a slow link with windows of this many bytes.
+    pub(crate) fn ready_with(credit: u32) -> Self {
+        let mut pair = Self::new(true);
+        for (side, role) in [
+            (&mut pair.dialer, Role::Dialer),
+            (&mut pair.listener, Role::Listener),
+        ] {
+            let config = SessionConfig {
+                credit,
+                ..config(role, true)
+            };
+            side.session = Session::new(config, START);
+        }
+        pair.greeted()
+    }
+
+    fn greeted(mut self) -> Self {
+        let pair = &mut self;
         pair.dialer.session.start();
         pair.listener.session.start();
         pair.settle();
         assert!(pair.dialer.session.is_ready() && pair.listener.session.is_ready());
         pair.dialer.heard.clear();
         pair.listener.heard.clear();
-        pair
+        self
     }
 
     /// Moves what one side has ready to the other, frame by frame as an adapter would. Returns the bytes.
