@@ -12,6 +12,8 @@ mod offline;
 pub mod ports;
 mod runtime;
 pub mod sightings;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod text;
 pub mod wipe;
 

@@ -7,3 +7,4 @@ pub mod network;
 pub mod radio;
 pub mod rng;
 pub mod store;
+pub mod wires;

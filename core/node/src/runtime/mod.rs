@@ -21,3 +21,8 @@ mod transfer;
 mod writes;
 
 pub(crate) use start::start;
+#[cfg(feature = "simulation")]
+pub(crate) use {
+    keeper::Keeper,
+    start::{Ground, start_on},
+};

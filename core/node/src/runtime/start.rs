@@ -10,7 +10,10 @@ use sovereign_protocol::{
     radio::{discovery::ResolvingKey, rotation::Rotation},
     shelf::{Limits, life::LifeClock},
 };
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    task::JoinHandle,
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -33,18 +36,78 @@ use crate::{
     api::{ApiError, ErrorKind},
     config::NodeConfig,
     node::{COMMAND_QUEUE, EVENT_BACKLOG, Node},
-    ports::{clock::Clock, radio::Radio, rng::Rng, store::Store},
+    ports::{clock::Clock, lan::Lan, radio::Radio, rng::Rng, store::Store},
 };
 
-/// Starts a node, on a radio if there is one for it.
+/// What a node stands on.
+pub(crate) struct Ground<R, L> {
+    pub(crate) store: Arc<dyn Store>,
+    /// Why the store is read-only.
+    pub(crate) damage: Option<String>,
+    pub(crate) radio: Option<R>,
+    /// Made when the node is about to run.
+    pub(crate) lan: Option<Box<dyn FnOnce() -> Result<L, String> + Send>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) listen: Listen,
+    pub(crate) carriers: Carriers,
+    pub(crate) limits: p2p::Limits,
+    /// On the same store.
+    pub(crate) keeper: Keeper,
+}
+
+/// Starts a node on this machine, on a radio if there is one for it.
 pub(crate) async fn start<R: Radio>(
     config: NodeConfig,
     radio: Option<R>,
     clock: Arc<dyn Clock>,
 ) -> Result<Node, ApiError> {
     let listen = listen(&config.listen)?;
-    let rng: Arc<dyn Rng> = Arc::new(OsRng);
     let (store, damage) = open_store(&config.data).await?;
+    let service = config.service_name.clone();
+    let start_mdns = move || {
+        MdnsLan::start(mdns::Config {
+            service,
+            ..mdns::Config::default()
+        })
+    };
+    let keeper = Keeper::start(Arc::clone(&store)).map_err(|error| {
+        ApiError::new(
+            ErrorKind::Io,
+            format!("no thread for the store: {error}"),
+            "free some resources",
+        )
+    })?;
+    let ground = Ground {
+        store,
+        damage,
+        radio,
+        lan: config.mdns.then(|| Box::new(start_mdns) as Box<_>),
+        clock,
+        listen,
+        carriers: Carriers::Ip,
+        limits: p2p::Limits::default(),
+        keeper,
+    };
+    start_on(config, ground).map(|(node, _)| node)
+}
+
+/// Starts a node on this ground: its handle and its event loop.
+pub(crate) fn start_on<R: Radio, L: Lan>(
+    config: NodeConfig,
+    ground: Ground<R, L>,
+) -> Result<(Node, JoinHandle<()>), ApiError> {
+    let Ground {
+        store,
+        damage,
+        radio,
+        lan,
+        clock,
+        listen,
+        carriers,
+        limits,
+        keeper,
+    } = ground;
+    let rng: Arc<dyn Rng> = Arc::new(OsRng);
     let mut random = Randomness(&*rng);
 
     let home = Home::open(&*store, config.name.as_deref(), &mut random)?;
@@ -99,35 +162,24 @@ pub(crate) async fn start<R: Radio>(
         let config = P2pConfig {
             listen: listen.clone(),
             gossip,
+            carriers: carriers.clone(),
+            limits,
             ..P2pConfig::new(*key.seed, *slow_seed, salt)
         };
         P2pNetwork::start(&config).map_err(|error| error.to_string())
     };
     let field = radio
         .filter(|_| config.ble)
-        .map(|radio| field(radio, salt, &mut random));
+        .map(|radio| field(radio, salt, limits, &mut random));
     let network =
         make_net(&key).map_err(|why| ApiError::new(ErrorKind::Invalid, why, "check --listen"))?;
     let nets = Nets::new(Net::new(network, key.id()));
-    let (lan, lan_state) = match config.mdns.then(|| {
-        let service = config.service_name.clone();
-        MdnsLan::start(mdns::Config {
-            service,
-            ..mdns::Config::default()
-        })
-    }) {
+    let (lan, lan_state) = match lan.map(|start| start()) {
         Some(Ok(lan)) => (Some(lan), Ok(())),
         Some(Err(reason)) => (None, Err(reason)),
         None => (None, Ok(())),
     };
 
-    let keeper = Keeper::start(Arc::clone(&store)).map_err(|error| {
-        ApiError::new(
-            ErrorKind::Io,
-            format!("no thread for the store: {error}"),
-            "free some resources",
-        )
-    })?;
     let (requests_in, requests) = mpsc::channel(COMMAND_QUEUE);
     let (events, _) = broadcast::channel(EVENT_BACKLOG);
     let (stopped_in, stopped) = watch::channel(false);
@@ -168,15 +220,21 @@ pub(crate) async fn start<R: Radio>(
         driver.home.adopt(&driver.key);
         driver.save_home();
     }
-    tokio::spawn(driver.run());
-    Ok(Node {
+    let task = tokio::spawn(driver.run());
+    let node = Node {
         requests: requests_in,
         events,
         stopped,
-    })
+    };
+    Ok((node, task))
 }
 
-fn field<R: Radio>(radio: R, salt: [u8; 16], random: &mut Randomness<'_>) -> Field<P2pNetwork> {
+fn field<R: Radio>(
+    radio: R,
+    salt: [u8; 16],
+    limits: p2p::Limits,
+    random: &mut Randomness<'_>,
+) -> Field<P2pNetwork> {
     let (air, heard) = Air::start(radio);
     let of_epoch = air.clone();
     let make_net = move |key: &TransportKey| {
@@ -184,6 +242,7 @@ fn field<R: Radio>(radio: R, salt: [u8; 16], random: &mut Randomness<'_>) -> Fie
             listen: Listen::Radio,
             gossip: false,
             carriers: Carriers::Radio(of_epoch.clone()),
+            limits,
             ..P2pConfig::new(*key.seed, *key.seed, salt)
         };
         P2pNetwork::start(&config).map_err(|error| error.to_string())

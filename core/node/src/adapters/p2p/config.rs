@@ -1,8 +1,13 @@
 //! What a [`P2pNetwork`](super::P2pNetwork) is made from.
 
+use std::{fmt, sync::Arc};
+
 use zeroize::Zeroizing;
 
-use crate::{air::Air, ports::network::Endpoint};
+use crate::{
+    air::Air,
+    ports::{network::Endpoint, wires::Wires},
+};
 
 /// Configuration. The defaults are those of a person's node.
 #[derive(Debug, Clone)]
@@ -40,14 +45,27 @@ impl P2pConfig {
 }
 
 /// What connections run over.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Carriers {
     /// TCP and QUIC.
     Ip,
-    /// These, and the in-process memory transport: for tests and the simulator.
+    /// These, and the in-process memory transport: for tests.
     IpAndMemory,
     /// A radio, and nothing else: a network of its own for each epoch's key (ADR 18).
     Radio(Air),
+    /// Wires that are not the machine's, and nothing else: the simulator's.
+    Wires(Arc<dyn Wires>),
+}
+
+impl fmt::Debug for Carriers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ip => "Ip",
+            Self::IpAndMemory => "IpAndMemory",
+            Self::Radio(_) => "Radio",
+            Self::Wires(_) => "Wires",
+        })
+    }
 }
 
 /// Where a node listens.

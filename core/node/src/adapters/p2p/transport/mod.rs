@@ -1,4 +1,4 @@
-//! The transports: TCP and QUIC, scoped link-local TCP, the radio, and the memory transport of tests.
+//! The transports: TCP and QUIC, scoped link-local TCP, the radio, wires, and the memory transport of tests.
 
 mod bounded_yamux;
 mod expected;
@@ -7,8 +7,9 @@ mod memory;
 mod radio;
 mod slow_stream;
 mod solo;
+mod wired;
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use libp2p::{
     PeerId, Transport,
@@ -31,6 +32,7 @@ use memory::MemoryHalf;
 use radio::RadioTransport;
 use slow_stream::SlowStream;
 use solo::SoloMuxer;
+use wired::WiredTransport;
 
 /// What a connection attempt gives.
 type Output = (PeerId, StreamMuxerBox);
@@ -73,6 +75,15 @@ pub(super) fn build(
     let yamux = BoundedYamux {
         streams: MAX_STREAMS,
     };
+    if let Carriers::Wires(wires) = carriers {
+        let wired = WiredTransport::new(Arc::clone(wires))
+            .upgrade(Version::V1Lazy)
+            .authenticate(noise)
+            .multiplex(yamux)
+            .timeout(WIDE_SETUP)
+            .boxed();
+        return Ok(Expected(wired).boxed());
+    }
 
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
         .upgrade(Version::V1Lazy)
