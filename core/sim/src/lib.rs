@@ -1,4 +1,6 @@
 //! IMITATES the world, deterministically: the same seed gives the same run. The models are pure,
 //! `(event, now, rng)`; thin adapters put them behind the ports of the node.
 
+pub mod full;
+pub mod lan;
 pub mod radio;

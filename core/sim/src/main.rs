@@ -1,0 +1,7 @@
+//! The `sovereign-sim` command.
+
+mod entropy;
+
+fn main() {
+    let _ = entropy::seed(1);
+}
