@@ -9,7 +9,10 @@
 
 use std::{cell::RefCell, ffi};
 
-use rand_chacha::{ChaCha20Rng, rand_core::{Rng as _, SeedableRng as _}};
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng as _, SeedableRng as _},
+};
 
 thread_local! {
     static SEEDED: RefCell<Option<ChaCha20Rng>> = const { RefCell::new(None) };
@@ -26,12 +29,18 @@ pub(crate) fn seed(seed: u64) -> Result<(), NotSeeded> {
     SEEDED.set(Some(rng));
     let mut drawn = [0; 16];
     getrandom::fill(&mut drawn).map_err(|_| NotSeeded)?;
-    if drawn == expected { Ok(()) } else { Err(NotSeeded) }
+    if drawn == expected {
+        Ok(())
+    } else {
+        Err(NotSeeded)
+    }
 }
 
 /// The operating system's randomness cannot be replaced here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("runs cannot be repeated on this system: its randomness cannot be seeded (it can on Linux)")]
+#[error(
+    "runs cannot be repeated on this system: its randomness cannot be seeded (it can on Linux)"
+)]
 pub(crate) struct NotSeeded;
 
 /// As getrandom(2); see the module.
@@ -39,7 +48,11 @@ pub(crate) struct NotSeeded;
 /// # Safety
 /// `buffer` has room for `length` bytes.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn getrandom(buffer: *mut ffi::c_void, length: usize, flags: ffi::c_uint) -> isize {
+unsafe extern "C" fn getrandom(
+    buffer: *mut ffi::c_void,
+    length: usize,
+    flags: ffi::c_uint,
+) -> isize {
     if length == 0 {
         return 0;
     }

@@ -207,6 +207,9 @@ mod tests {
         assert!(!sees(&told(&mut other)), "one who walks away says nothing");
         net.place(hosts[1], HOME, false);
         let lost = |event: &LanEvent| matches!(event, LanEvent::Lost(_));
-        assert!(told(&mut other).iter().any(lost), "nothing is near any more");
+        assert!(
+            told(&mut other).iter().any(lost),
+            "nothing is near any more"
+        );
     }
 }

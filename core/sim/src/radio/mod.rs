@@ -23,9 +23,11 @@ mod physics;
 mod scene;
 mod schedule;
 mod station;
+mod usage;
 mod world;
 
 pub use air::{Air, VirtualRadio};
 pub use physics::{Dialling, Hardware, Physics, Reordering, Shadowing, Span};
 pub use scene::Position;
+pub use usage::Usage;
 pub use world::{Counters, RadioId, World, WorldEvent};
