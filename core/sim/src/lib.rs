@@ -2,3 +2,6 @@
 //! `(event, now, rng)`; thin adapters put them behind the ports of the node.
 
 pub mod radio;
+pub mod record;
+pub mod scenario;
+pub mod world;
