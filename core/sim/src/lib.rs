@@ -4,3 +4,6 @@
 pub mod full;
 pub mod lan;
 pub mod radio;
+pub mod record;
+pub mod scenario;
+pub mod world;

@@ -19,6 +19,7 @@ use super::{
     schedule::Schedule,
     station::{Scan, Station},
     usage::Usage,
+    walls::Wall,
 };
 
 /// A radio of one world.
@@ -148,6 +149,13 @@ impl World {
             next_radio: 0,
             next_number: 0,
         }
+    }
+
+    /// The same world with walls in it. Links there already notice them with the next move.
+    #[must_use]
+    pub fn with_walls(mut self, walls: Vec<Wall>) -> Self {
+        self.scene.set_walls(walls);
+        self
     }
 
     /// A world without imperfections: the twin for tests of what stands above it.
@@ -289,7 +297,7 @@ impl World {
         self.stations.get_mut(&radio)?.inbox.pop()
     }
 
-    /// Strength in dBm at which one hears another by distance alone; `None` beyond the horizon.
+    /// Strength in dBm at which one hears another by distance and walls alone; `None` beyond the horizon.
     #[must_use]
     pub fn mean_dbm(&self, from: RadioId, to: RadioId) -> Option<f64> {
         let sender = self.stations.get(&from)?;
