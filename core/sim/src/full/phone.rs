@@ -86,7 +86,7 @@ impl Phone {
     /// # Errors
     /// What the node says.
     pub fn start(&mut self, wall_ms: u64) -> Result<EventStream, ApiError> {
-        self.crash();
+        self.die();
         self.boots += 1;
         let mut boot = [0; 16];
         boot[..4].copy_from_slice(&self.number.to_le_bytes());
@@ -132,15 +132,32 @@ impl Phone {
         Some(self.node()?.call(command).await)
     }
 
-    /// Switches it off properly.
-    pub async fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.node.shutdown().await;
+    /// Where it is when it is switched on the next time.
+    pub fn go_to(&mut self, to: Position) {
+        if let Some((at, _)) = &mut self.model.radio {
+            *at = to;
         }
     }
 
-    /// The battery is out: what was not flushed is lost.
+    /// Switches it off in good order; that takes a moment.
+    pub fn sleep(&mut self) {
+        if let Some(running) = self.running.take() {
+            tokio::spawn(async move { running.node.shutdown().await });
+        }
+    }
+
+    /// The app crashes: what was not flushed is lost, and the system ends its links.
     pub fn crash(&mut self) {
+        if let Some(running) = self.running.take() {
+            if let Some(radio) = running.radio {
+                self.air.handle(WorldEvent::Leave(radio));
+            }
+            running.task.abort();
+        }
+    }
+
+    /// The battery is empty: what was not flushed is lost, and nobody is told.
+    pub fn die(&mut self) {
         if let Some(running) = self.running.take() {
             if let Some(radio) = running.radio {
                 self.air.handle(WorldEvent::Die(radio));
