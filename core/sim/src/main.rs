@@ -1,7 +1,10 @@
-//! The `sovereign-sim` command.
+//! The `sovereign-sim` command: the simulator, as `sovereign sim` starts it.
 
+mod cli;
 mod entropy;
 
-fn main() {
-    let _ = entropy::seed(1);
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
 }

@@ -44,6 +44,8 @@ pub struct Phone {
     host: HostId,
     store: Arc<MemoryStore>,
     running: Option<Running>,
+    /// A node that was told to stop and may not have.
+    stopping: Option<AbortHandle>,
     boots: u32,
 }
 
@@ -65,6 +67,7 @@ impl Phone {
             host: net.join(),
             store: Arc::default(),
             running: None,
+            stopping: None,
             boots: 0,
         }
     }
@@ -87,6 +90,9 @@ impl Phone {
     /// What the node says.
     pub fn start(&mut self, wall_ms: u64) -> Result<EventStream, ApiError> {
         self.die();
+        if let Some(stopping) = self.stopping.take() {
+            stopping.abort();
+        }
         self.boots += 1;
         let mut boot = [0; 16];
         boot[..4].copy_from_slice(&self.number.to_le_bytes());
@@ -143,6 +149,7 @@ impl Phone {
     pub fn sleep(&mut self) {
         if let Some(running) = self.running.take() {
             tokio::spawn(async move { running.node.shutdown().await });
+            self.stopping = Some(running.task);
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// 2026-11-21T00:00:00Z, in milliseconds since 1970: when every scenario begins.
-pub const BEGINNING_MS: u64 = 1_795_219_200_000;
+const BEGINNING_MS: u64 = 1_795_219_200_000;
 /// Walkers are moved, links looked at and progress told so often.
 const STEP: Duration = Duration::from_secs(1);
 /// What phones spent is recorded so often.
@@ -60,6 +60,12 @@ pub enum Abort {
         name: String,
         /// What it said.
         error: ApiError,
+    },
+    /// A node told more than the run could hear.
+    #[error("{count} events of a node were missed: the run would not show them")]
+    Missed {
+        /// How many.
+        count: u64,
     },
     /// The scenario asks for what whole nodes do not have.
     #[error("{0}")]
@@ -401,6 +407,7 @@ impl<'a> Run<'a> {
                     self.record(who, What::Acknowledged { message })?;
                 }
             }
+            EventKind::Missed { count } => return Err(Abort::Missed { count }),
             _ => {}
         }
         Ok(())
