@@ -7,12 +7,10 @@ mod world;
 use bytes::Bytes;
 use sovereign_protocol::{
     engine::{Input, Tell},
-    id::{LinkId, TransportId},
     link::{
         Incoming,
         frame::{self, Body},
     },
-    link_kind::{Medium, Role, Source},
     message::bundle::Bundle,
     policy::fetch::STALL,
     reconcile::{SessionKey, ShortId, frames},
@@ -284,16 +282,7 @@ fn a_second_link_to_the_same_peer_stands_by() {
 fn another_version_is_no_misbehaviour() {
     let mut world = World::new(5);
     world.add_many(1);
-    let link = LinkId(1_000_000);
-    let up = Input::LinkUp {
-        link,
-        local: world.nodes[0].transport(),
-        peer: TransportId([5; 32]),
-        role: Role::Listener,
-        medium: Medium::Lan,
-        source: Source(50),
-    };
-    world.tell(0, up);
+    let link = world.stranger_dials(0);
     let hello = Hello {
         min_version: 99,
         max_version: 99,
