@@ -1,18 +1,11 @@
 //! Carriers, receipts, channels joined late and left, stores that fill up (MSG-5, MSG-7, MSG-12; hardening #8
 //! and #9).
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test that prints its figures"
-)]
 
-mod world;
-
+use crate::world::{World, ms, node::Setup, s, wire::Profile};
 use sovereign_protocol::{
     engine::{OwnState, SendError, Taken, Tell},
     shelf::{Kind, Limits},
 };
-use world::{World, ms, node::Setup, s, wire::Profile};
 
 #[test]
 fn strangers_carry_what_they_cannot_read() {

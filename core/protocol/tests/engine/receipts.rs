@@ -1,8 +1,6 @@
 //! Acknowledgements (MSG-7): whom they are told to, how often, and when a receipt is written.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{World, liar::Liar, ms, s, wire::Profile};
 use sovereign_protocol::{
     engine::Tell,
     id::{ChannelId, ContentId},
@@ -12,7 +10,6 @@ use sovereign_protocol::{
     reconcile::{SessionKey, ShortId, frames},
     shelf::Kind,
 };
-use world::{World, liar::Liar, ms, s, wire::Profile};
 
 /// Links a puppet to node 0.
 fn visitor(world: &mut World) -> usize {

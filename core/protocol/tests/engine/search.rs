@@ -1,10 +1,7 @@
 //! Channels joined late and left: what is carried is looked through, and carried on (MSG-5).
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{World, ms, s, wire::Profile};
 use sovereign_protocol::{engine::Effect, shelf::Kind};
-use world::{World, ms, s, wire::Profile};
 
 #[test]
 fn what_was_on_its_way_to_the_disk_is_looked_for_after_a_crash() {

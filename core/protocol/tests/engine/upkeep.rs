@@ -1,8 +1,6 @@
 //! What is done from time to time, and how often (§4.3, §7.1, hardening #8).
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{World, liar::Liar, ms, s, wire::Profile};
 use sovereign_protocol::{
     engine::{Effect, Input, StoreOp},
     id::ChannelId,
@@ -10,7 +8,6 @@ use sovereign_protocol::{
     shelf::Limits,
     wire::{local, v1::CloseReason},
 };
-use world::{World, liar::Liar, ms, s, wire::Profile};
 
 const DAY: u64 = 86_400;
 
