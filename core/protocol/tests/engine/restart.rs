@@ -1,8 +1,6 @@
 //! What a node knows after a restart is what it knew before, and a damaged store is refused by name.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{World, liar::Liar, ms, s, wire::Profile};
 use sovereign_protocol::{
     engine::{
         ChannelError, Effect, Engine, EngineConfig, MAX_CHANNELS, OwnState, RestoreError, Stored,
@@ -14,7 +12,6 @@ use sovereign_protocol::{
     shelf::Limits,
     wire::local,
 };
-use world::{World, liar::Liar, ms, s, wire::Profile};
 
 fn restarted(world: &mut World) {
     world.run(s(1));

@@ -1,17 +1,13 @@
 //! What is done from time to time, and how often (§4.3, §7.1, hardening #8).
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{World, liar::Liar, ms, s, wire::Profile};
 use sovereign_protocol::{
     engine::{Effect, Input, StoreOp},
-    id::{ChannelId, LinkId, TransportId},
+    id::ChannelId,
     link::HELLO_TIMEOUT,
-    link_kind::{Medium, Role, Source},
     shelf::Limits,
     wire::{local, v1::CloseReason},
 };
-use world::{World, liar::Liar, ms, s, wire::Profile};
 
 const DAY: u64 = 86_400;
 
@@ -19,15 +15,7 @@ const DAY: u64 = 86_400;
 fn a_link_without_a_hello_is_closed() {
     let mut world = World::new(1);
     world.add_many(1);
-    let up = Input::LinkUp {
-        link: LinkId(1_000_000),
-        local: world.nodes[0].transport(),
-        peer: TransportId([5; 32]),
-        role: Role::Listener,
-        medium: Medium::Lan,
-        source: Source(50),
-    };
-    world.tell(0, up);
+    world.stranger_dials(0);
     let closed = |world: &World| {
         let counters = world.nodes[0].engine().counters();
         counters.get("closed_timeout")

@@ -1,11 +1,9 @@
 //! Who is near: what people are told of peers, what is dialled, which of two links stays, and what a Hello says
 //! (LOC-8, COORD-3).
-#![allow(clippy::unwrap_used)]
-
-mod world;
 
 use std::time::Duration;
 
+use crate::world::{World, ms, s, wire::Profile};
 use sovereign_protocol::{
     engine::{Input, PeerState, Tell},
     id::{DiscoveryId, LinkId, TransportId},
@@ -17,7 +15,6 @@ use sovereign_protocol::{
     },
     wire::v1::{CloseReason, Hello},
 };
-use world::{World, ms, s, wire::Profile};
 
 /// The transport key of a puppet with this number.
 fn key(number: u64) -> TransportId {
@@ -267,9 +264,9 @@ fn what_is_advertised_over_the_radio_is_said_over_the_radio_only() {
 #[test]
 fn who_is_not_let_in_hears_why() {
     let mut world = World::new(5);
-    world.add(world::node::Setup {
+    world.add(crate::world::node::Setup {
         max_links_of_source: 1,
-        ..world::node::Setup::default()
+        ..crate::world::node::Setup::default()
     });
     world.puppet(0, 1, 50, Profile::LAN);
     let second = world.puppet(0, 2, 50, Profile::LAN);

@@ -1,8 +1,6 @@
 //! Members that lie (hardening #3, #4; decision 8): invented counters and parents, new seals, forged envelopes.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{World, liar::Liar, ms, node::Setup, s, wire::Profile};
 use sovereign_protocol::{
     engine::{Input, Taken, Tell},
     id::ChannelId,
@@ -10,7 +8,6 @@ use sovereign_protocol::{
     message::bundle::{Bundle, MAX_BUNDLE},
     shelf::Limits,
 };
-use world::{World, liar::Liar, ms, node::Setup, s, wire::Profile};
 
 fn texts(world: &World, node: usize, channel: ChannelId) -> Vec<String> {
     let history = world.nodes[node].history(channel);

@@ -1,15 +1,12 @@
 //! Membership and the fast path among members (decision 10, §7.4, §7.5): who is admitted, who is told what, which
 //! gossip is refused.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{World, liar::Liar, ms, node::Setup, s, wire::Profile};
 use sovereign_protocol::{
     engine::{Effect, Input, Judgement, OwnState},
     link::frame::Body,
     link_kind::Role,
 };
-use world::{World, liar::Liar, ms, node::Setup, s, wire::Profile};
 
 fn world(seed: u64, gossip: bool) -> World {
     let mut world = World::new(seed);
@@ -199,7 +196,7 @@ fn topics_are_those_of_today_and_of_the_nearer_day() {
         world.add(Setup {
             gossip,
             // A minute past midnight: nothing else is due when the topics change.
-            wall_ms: world::node::TODAY_MS + 60_000,
+            wall_ms: crate::world::node::TODAY_MS + 60_000,
             ..Setup::default()
         });
         world.channel("#valley", &[0]);
@@ -207,7 +204,7 @@ fn topics_are_those_of_today_and_of_the_nearer_day() {
     };
     let mut world = began(6, true);
     let keys = Liar::of("#valley").keys;
-    let today = u32::try_from(world::node::TODAY_MS / 86_400_000).unwrap();
+    let today = u32::try_from(crate::world::node::TODAY_MS / 86_400_000).unwrap();
     let subscribed = |world: &World, days: [u32; 2]| {
         let mut expected = days.map(|day| keys.topic(day)).to_vec();
         expected.sort_unstable();

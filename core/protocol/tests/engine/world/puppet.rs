@@ -11,7 +11,7 @@ use sovereign_protocol::{
         Incoming, Output, SLOW_CREDIT, Session, SessionConfig, WIDE_CREDIT, capability,
         frame::{self, Body},
     },
-    link_kind::{Role, Source},
+    link_kind::{Medium, Role, Source},
     time::Now,
 };
 
@@ -34,6 +34,21 @@ pub struct Puppet {
 }
 
 impl World {
+    /// A peer dials a node over the LAN, and has said nothing yet.
+    pub fn stranger_dials(&mut self, node: usize) -> LinkId {
+        let link = LinkId(1_000_000);
+        let input = Input::LinkUp {
+            link,
+            local: self.nodes[node].transport(),
+            peer: TransportId([5; 32]),
+            role: Role::Listener,
+            medium: Medium::Lan,
+            source: Source(50),
+        };
+        self.tell(node, input);
+        link
+    }
+
     /// Links a puppet with this transport id and source to a node; it has dialled.
     pub fn puppet(&mut self, node: usize, id: u64, source: u64, profile: Profile) -> usize {
         let puppet = self.puppets.len();

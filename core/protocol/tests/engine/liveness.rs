@@ -1,8 +1,6 @@
 //! Links that die without a word, as by a pulled cable (docs/protocol.md §7.9, MSG-4).
-#![allow(clippy::unwrap_used, reason = "a test")]
 
-mod world;
-
+use crate::world::{World, ms, s, wire::Profile};
 use sovereign_protocol::{
     engine::{Input, PeerState},
     id::DiscoveryId,
@@ -11,7 +9,6 @@ use sovereign_protocol::{
         UNANSWERED_AFTER,
     },
 };
-use world::{World, ms, s, wire::Profile};
 
 fn connected(world: &World, node: usize) -> bool {
     let peer = world.nodes[1 - node].transport();

@@ -1,13 +1,7 @@
 //! Peers that lie, flood, replay and break rules (hardening #3, #4, #5, #8, #15; MSG-5): honest messages arrive,
 //! memory stays bounded, and whoever breaks a rule goes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test that prints its figures"
-)]
 
-mod world;
-
+use crate::world::{World, ms, node::Setup, s, wire::Profile};
 use bytes::Bytes;
 use rand_core::Rng as _;
 use sovereign_protocol::{
@@ -21,7 +15,6 @@ use sovereign_protocol::{
         Want,
     },
 };
-use world::{World, ms, node::Setup, s, wire::Profile};
 
 /// What a broken peer sends right after its Hello.
 fn break_rules(world: &mut World, puppet: usize, kind: usize) {

@@ -1,20 +1,13 @@
 //! Wrong clocks over weeks (hardening #4; §4.3, §6): a private channel's ratchet locks nobody out and forgets no key
 //! early, bundles expire by the time they were carried, whatever the wall clocks say.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test that prints its figures"
-)]
 
-mod world;
-
-use sovereign_protocol::id::ChannelId;
-use world::{
+use crate::world::{
     World, ms,
     node::{Setup, TODAY_MS},
     s,
     wire::Profile,
 };
+use sovereign_protocol::id::ChannelId;
 
 const DAY: u64 = 86_400;
 const YEAR_2106_MS: i64 = 4_294_967_295_000;

@@ -267,12 +267,4 @@ impl Node {
             .map(|id| (id, self.tables.text(&id)))
             .collect()
     }
-
-    pub fn wrote(&self, text: &str) -> Option<MessageId> {
-        self.tables
-            .messages
-            .keys()
-            .find(|id| self.tables.text(id) == text)
-            .copied()
-    }
 }

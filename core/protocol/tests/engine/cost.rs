@@ -1,23 +1,16 @@
 //! What crosses a link (must-show g and h; decisions 4 and 9): bytes, frames, round trips and copies, in exact
 //! figures of virtual links.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test that prints its figures"
-)]
-
-mod world;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use sovereign_protocol::{engine::Tell, link_kind::Medium};
-use world::{
+use crate::world::{
     World, ms,
     node::Setup,
     s,
     wire::{Profile, Traffic},
 };
+use bytes::Bytes;
+use sovereign_protocol::{engine::Tell, link_kind::Medium};
 
 /// A round trip of 100 ms, and frames that take no time: what is left is waiting for each other.
 const FAR: Profile = Profile {

@@ -1,16 +1,9 @@
 //! One history everywhere (MSG-6; hardening #4 and #10): a host cut off, partitions by the hundred, wrong
 //! clocks.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test that prints its figures"
-)]
-
-mod world;
 
 use std::time::Instant;
 
-use world::{
+use crate::world::{
     World, ms,
     node::{Setup, TODAY_MS},
     s,

@@ -13,9 +13,21 @@ use sovereign_protocol::{
     wire::local,
 };
 
-use super::{World, node::Awaited, wire::Profile};
+use super::{World, node::Awaited, s, wire::Profile};
 
 impl World {
+    /// Two nodes that have not met, the first of which has written so many texts into a channel of its own.
+    pub fn with_texts(seed: u64, texts: usize) -> (Self, ChannelId) {
+        let mut world = Self::new(seed);
+        world.add_many(2);
+        let channel = world.channel("#valley", &[0]);
+        for n in 0..texts {
+            world.say(0, channel, &format!("text {n}"));
+        }
+        world.run(s(1));
+        (world, channel)
+    }
+
     /// Creates a channel at the first node and lets the others join it.
     pub fn channel(&mut self, name: &str, members: &[usize]) -> ChannelId {
         let (first, rest) = members.split_first().expect("a channel has members");

@@ -1,24 +1,19 @@
 //! What two ends say of the bundles they hold, and when (§8.2 to §8.4): an end that says what is not so, or says
 //! it again, gains nothing.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{World, ms, s, wire::Profile};
 use bytes::Bytes;
 use sovereign_protocol::{
     engine::{Input, Tell},
-    id::{LinkId, TransportId},
     link::{
         Incoming,
         frame::{self, Body},
     },
-    link_kind::{Medium, Role, Source},
     message::bundle::Bundle,
     policy::fetch::STALL,
     reconcile::{SessionKey, ShortId, frames},
     wire::v1::{Close, CloseReason, Gone, Have, Hello, Summary, Want},
 };
-use world::{World, ms, s, wire::Profile};
 
 /// A node with so many bundles, and a puppet linked to it.
 fn visited(seed: u64, bundles: usize) -> (World, usize) {
@@ -170,9 +165,9 @@ fn done_is_said_after_the_last_announcement() {
 #[test]
 fn what_is_on_its_way_to_the_disk_is_not_taken_for_something_else() {
     let mut world = World::new(9);
-    world.add(world::node::Setup {
+    world.add(crate::world::node::Setup {
         persist: s(10),
-        ..world::node::Setup::default()
+        ..crate::world::node::Setup::default()
     });
     world.run(s(20));
     let puppet = world.puppet(0, 1, 50, Profile::LAN);
@@ -284,16 +279,7 @@ fn a_second_link_to_the_same_peer_stands_by() {
 fn another_version_is_no_misbehaviour() {
     let mut world = World::new(5);
     world.add_many(1);
-    let link = LinkId(1_000_000);
-    let up = Input::LinkUp {
-        link,
-        local: world.nodes[0].transport(),
-        peer: TransportId([5; 32]),
-        role: Role::Listener,
-        medium: Medium::Lan,
-        source: Source(50),
-    };
-    world.tell(0, up);
+    let link = world.stranger_dials(0);
     let hello = Hello {
         min_version: 99,
         max_version: 99,

@@ -1,21 +1,18 @@
 //! MSG-6 as a property: whatever happens on the way (links up and down, partitions, crashes, reboots, full
 //! disks, carriers, newcomers), once everybody has been connected everybody has the same.
-#![allow(clippy::unwrap_used)]
-
-mod world;
 
 use std::time::Duration;
 
-use proptest::{collection::vec, prelude::*};
-use sovereign_protocol::{
-    engine::{ChannelError, SendError},
-    id::ChannelId,
-};
-use world::{
+use crate::world::{
     World, ms,
     node::{Setup, TODAY_MS},
     s,
     wire::Profile,
+};
+use proptest::{collection::vec, prelude::*};
+use sovereign_protocol::{
+    engine::{ChannelError, SendError},
+    id::ChannelId,
 };
 
 #[derive(Debug, Clone)]

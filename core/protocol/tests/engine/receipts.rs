@@ -1,17 +1,15 @@
 //! Acknowledgements (MSG-7): whom they are told to, how often, and when a receipt is written.
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{World, liar::Liar, ms, s, wire::Profile};
 use sovereign_protocol::{
     engine::Tell,
     id::{ChannelId, ContentId},
+    identity::Identity,
     link::frame::Body,
     message::bundle::Bundle,
     reconcile::{SessionKey, ShortId, frames},
     shelf::Kind,
 };
-use world::{World, liar::Liar, ms, s, wire::Profile};
 
 /// Links a puppet to node 0.
 fn visitor(world: &mut World) -> usize {
@@ -55,12 +53,21 @@ fn valley(seed: u64) -> (World, ChannelId, Liar) {
     (world, channel, Liar::of("#valley"))
 }
 
-/// Another such member.
-fn another() -> Liar {
-    Liar {
-        identity: sovereign_protocol::identity::Identity::from_seed([67; 32]),
+/// A node that has an own text, a member's, and the receipt of another member for that.
+fn acknowledged(seed: u64) -> (World, Liar) {
+    let (mut world, channel, liar) = valley(seed);
+    world.say(0, channel, "an own one");
+    let envelope = liar.text(1, &[], "hello");
+    let parent = liar.id(&envelope).0[..16].try_into().unwrap();
+    let other = Liar {
+        identity: Identity::from_seed([67; 32]),
         ..Liar::of("#valley")
+    };
+    for envelope in [envelope, other.receipt(2, &[parent])] {
+        let bundle = liar.seal(&mut world, &envelope);
+        world.import(0, &bundle);
     }
+    (world, liar)
 }
 
 #[test]
@@ -141,10 +148,8 @@ fn a_receipt_is_not_put_off_by_what_comes_meanwhile() {
 
 #[test]
 fn a_receipt_that_was_due_while_the_machine_slept_is_written() {
-    let mut world = World::new(5);
-    world.add_many(1);
-    world.channel("#valley", &[0]);
-    let bundle = text(&mut world, &Liar::of("#valley"), "hello");
+    let (mut world, _, liar) = valley(5);
+    let bundle = text(&mut world, &liar, "hello");
     world.import(0, &bundle);
     world.nodes[0].setup.boot += s(3_600);
     world.run(s(12));
@@ -154,29 +159,15 @@ fn a_receipt_that_was_due_while_the_machine_slept_is_written() {
 #[test]
 fn own_messages_need_no_own_receipt() {
     // Whoever hears another member acknowledge first keeps silent, though its own text waits.
-    let mut world = World::new(6);
-    world.add_many(1);
-    let channel = world.channel("#valley", &[0]);
-    world.say(0, channel, "an own one");
-    let liar = Liar::of("#valley");
-    let envelope = liar.text(1, &[], "hello");
-    let parent = liar.id(&envelope).0[..16].try_into().unwrap();
-    let bundle = liar.seal(&mut world, &envelope);
-    world.import(0, &bundle);
-    let other = another();
-    let receipt = other.receipt(2, &[parent]);
-    let bundle = other.seal(&mut world, &receipt);
-    world.import(0, &bundle);
+    let (mut world, _) = acknowledged(6);
     world.run(s(60));
     assert_eq!(own_bundles(&world), 1);
 }
 
 #[test]
 fn whoever_writes_has_acknowledged_by_it() {
-    let mut world = World::new(7);
-    world.add_many(1);
-    let channel = world.channel("#valley", &[0]);
-    let bundle = text(&mut world, &Liar::of("#valley"), "hello");
+    let (mut world, channel, liar) = valley(7);
+    let bundle = text(&mut world, &liar, "hello");
     world.import(0, &bundle);
     world.say(0, channel, "hello to you");
     world.run(s(60));
@@ -185,11 +176,8 @@ fn whoever_writes_has_acknowledged_by_it() {
 
 #[test]
 fn own_texts_are_told_and_receipts_are_not() {
-    let mut world = World::new(8);
-    world.add_many(1);
-    let channel = world.channel("#valley", &[0]);
+    let (mut world, channel, liar) = valley(8);
     let mine = world.say(0, channel, "an own one");
-    let liar = Liar::of("#valley");
     let envelope = liar.text(1, &[], "hello");
     let bundle = liar.seal(&mut world, &envelope);
     world.import(0, &bundle);
@@ -258,19 +246,8 @@ fn what_another_link_brought_still_gets_its_receipt() {
 
 #[test]
 fn what_somebody_acknowledged_is_not_in_the_backlog() {
-    let mut world = World::new(12);
-    world.add_many(1);
-    let channel = world.channel("#valley", &[0]);
     // Nor is what was written here.
-    world.say(0, channel, "an own one");
-    let liar = Liar::of("#valley");
-    let envelope = liar.text(1, &[], "hello");
-    let parent = liar.id(&envelope).0[..16].try_into().unwrap();
-    let other = another();
-    for envelope in [envelope, other.receipt(2, &[parent])] {
-        let bundle = liar.seal(&mut world, &envelope);
-        world.import(0, &bundle);
-    }
+    let (mut world, liar) = acknowledged(12);
     let puppet = visitor(&mut world);
     world.puppet_proves(puppet, &liar.keys);
     world.puppet_is_done(puppet);

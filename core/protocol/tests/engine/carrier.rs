@@ -1,18 +1,11 @@
 //! Carriers, receipts, channels joined late and left, stores that fill up (MSG-5, MSG-7, MSG-12; hardening #8
 //! and #9).
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a test that prints its figures"
-)]
 
-mod world;
-
+use crate::world::{World, ms, node::Setup, s, wire::Profile};
 use sovereign_protocol::{
     engine::{OwnState, SendError, Taken, Tell},
     shelf::{Kind, Limits},
 };
-use world::{World, ms, node::Setup, s, wire::Profile};
 
 #[test]
 fn strangers_carry_what_they_cannot_read() {
@@ -210,14 +203,8 @@ fn of_twenty_members_few_write_receipts() {
 fn a_channel_joined_late_is_read_from_what_was_carried_whatever_crashes() {
     // 40 bundles and a crash after each of many delays: whatever was read and whatever was not.
     for wait in (0..40).step_by(3) {
-        let mut world = World::new(5);
-        world.add_many(2);
+        let (mut world, channel) = World::with_texts(5, 40);
         world.nodes[1].setup.persist = ms(2);
-        let channel = world.channel("#valley", &[0]);
-        for n in 0..40 {
-            world.say(0, channel, &format!("text {n}"));
-        }
-        world.run(s(1));
         let link = world.connect(0, 1, Profile::LAN);
         world.run(s(5));
         world.cut(link);
@@ -241,14 +228,8 @@ fn a_channel_joined_late_is_read_from_what_was_carried_whatever_crashes() {
 
 #[test]
 fn what_is_on_its_way_to_the_disk_when_a_channel_is_joined_is_read_too() {
-    let mut world = World::new(6);
-    world.add_many(2);
+    let (mut world, channel) = World::with_texts(6, 10);
     world.nodes[1].setup.persist = ms(500);
-    let channel = world.channel("#valley", &[0]);
-    for n in 0..10 {
-        world.say(0, channel, &format!("text {n}"));
-    }
-    world.run(s(1));
     world.connect(0, 1, Profile::LAN);
     // The bundles are there, and not durable.
     world.run(ms(100));

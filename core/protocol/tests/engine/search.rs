@@ -1,22 +1,13 @@
 //! Channels joined late and left: what is carried is looked through, and carried on (MSG-5).
-#![allow(clippy::unwrap_used)]
 
-mod world;
-
+use crate::world::{World, ms, s, wire::Profile};
 use sovereign_protocol::{engine::Effect, shelf::Kind};
-use world::{World, ms, s, wire::Profile};
 
 #[test]
 fn what_was_on_its_way_to_the_disk_is_looked_for_after_a_crash() {
     for wait in [450, 600, 1_100] {
-        let mut world = World::new(60);
-        world.add_many(2);
+        let (mut world, channel) = World::with_texts(60, 10);
         world.nodes[1].setup.persist = ms(500);
-        let channel = world.channel("#valley", &[0]);
-        for n in 0..10 {
-            world.say(0, channel, &format!("text {n}"));
-        }
-        world.run(s(1));
         let link = world.connect(0, 1, Profile::LAN);
         world.run(ms(100));
         world.join(1, 0, channel);
@@ -32,13 +23,7 @@ fn what_was_on_its_way_to_the_disk_is_looked_for_after_a_crash() {
 
 #[test]
 fn what_a_search_finds_is_shown_once_it_is_durable_and_read_a_few_at_a_time() {
-    let mut world = World::new(61);
-    world.add_many(2);
-    let channel = world.channel("#valley", &[0]);
-    for n in 0..40 {
-        world.say(0, channel, &format!("text {n}"));
-    }
-    world.run(s(1));
+    let (mut world, channel) = World::with_texts(61, 40);
     world.connect(0, 1, Profile::LAN);
     world.run(s(5));
     world.nodes[1].full = true;

@@ -1,11 +1,7 @@
 //! A world of engines in virtual time, without I/O: nodes over a model of their store, links with
 //! latency, bandwidth and the network port's caps, crashes, full disks, wrong clocks. One seed, one
 //! run. What people were promised is kept in a [`ledger`], the reference.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test binary uses a part of the world"
-)]
+#![allow(unreachable_pub, reason = "nobody but these tests sees the world")]
 
 pub mod air;
 pub mod ledger;
