@@ -1,6 +1,7 @@
 //! IMITATES the world, deterministically: the same seed gives the same run. The models are pure,
 //! `(event, now, rng)`; thin adapters put them behind the ports of the node.
 
+pub mod policy;
 pub mod radio;
 pub mod record;
 pub mod scenario;
