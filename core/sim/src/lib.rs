@@ -3,6 +3,7 @@
 
 pub mod full;
 pub mod lan;
+pub mod policy;
 pub mod radio;
 pub mod record;
 pub mod scenario;

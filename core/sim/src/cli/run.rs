@@ -10,8 +10,8 @@ use std::{
 
 use serde_json::json;
 use sovereign_sim::{
-    full,
-    record::{Header, Record, Sink, TraceHash, VERSION, Writer},
+    full, policy,
+    record::{Header, TraceHash, Writer},
     scenario::{Fidelity, Scenario},
     world::World,
 };
@@ -30,7 +30,7 @@ const STACK: usize = 16 << 20;
 
 /// What came of a run.
 struct Came {
-    records: Vec<Record>,
+    records: u64,
     trace: TraceHash,
     end: Duration,
     complete: bool,
@@ -45,7 +45,7 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Outcome {
     };
     let interrupt = Interrupt::watch().map_err(|error| Failure::io("no signals", error))?;
     let seed = args.seed;
-    let header = header(&scenario, seed);
+    let header = Header::of(&scenario, &World::new(&scenario, seed), seed);
     let name = scenario.name.to_string();
     // A thread of its own: its hash seeds are drawn after its randomness is seeded.
     let came = std::thread::Builder::new()
@@ -71,7 +71,7 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Outcome {
                 "complete": complete,
                 "virtual_s": end.as_secs_f64(),
                 "took_s": took.as_secs_f64(),
-                "records": records.len(),
+                "records": records,
                 "trace": trace.to_string(),
             })
             .to_string(),
@@ -84,7 +84,7 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Outcome {
         "{name}, seed {seed}: {:.0} s in {:.1} s ({speed:.0}× real time), {} records\ntrace {trace}",
         end.as_secs_f64(),
         took.as_secs_f64(),
-        records.len(),
+        records,
     ))?;
     Ok(DONE)
 }
@@ -104,48 +104,6 @@ fn create(path: &Path) -> Result<File, Failure> {
     })
 }
 
-fn header(scenario: &Scenario, seed: u64) -> Header {
-    let world = World::new(scenario, seed);
-    Header {
-        sovereign_recording: VERSION,
-        scenario: scenario.name.to_string(),
-        fidelity: match scenario.fidelity {
-            Fidelity::Full => "full",
-            Fidelity::Policy => "policy",
-        }
-        .to_owned(),
-        seed,
-        duration_ms: u64::try_from(scenario.duration.get().as_millis()).unwrap_or(u64::MAX),
-        people: scenario.people(),
-        groups: scenario
-            .group
-            .iter()
-            .map(|group| (group.name.to_string(), group.count.get()))
-            .collect(),
-        channels: world
-            .channels()
-            .iter()
-            .map(|channel| {
-                let members = u32::try_from(channel.members.len()).unwrap_or(u32::MAX);
-                (channel.name.clone(), members)
-            })
-            .collect(),
-    }
-}
-
-/// Keeps records for the report and writes them on.
-struct Keep<W> {
-    writer: Writer<W>,
-    records: Vec<Record>,
-}
-
-impl<W: Write> Sink for Keep<W> {
-    fn take(&mut self, record: &Record) -> io::Result<()> {
-        self.records.push(record.clone());
-        self.writer.take(record)
-    }
-}
-
 fn simulate(
     scenario: &Scenario,
     seed: u64,
@@ -155,42 +113,44 @@ fn simulate(
 ) -> Result<Came, Failure> {
     entropy::seed(seed).map_err(Failure::run)?;
     let unwritten = |error| Failure::io("the recording cannot be written", error);
-    let mut sink = Keep {
-        writer: Writer::new(recording, header).map_err(unwritten)?,
-        records: Vec::new(),
-    };
+    let mut sink = Writer::new(recording, header).map_err(unwritten)?;
     let bar = Bar::new(&header.scenario, scenario.duration.get());
-    let mut watch = |progress: full::Progress| {
-        bar.set(progress.at, progress.end);
+    let watch = |at| {
+        bar.set(at, scenario.duration.get());
         if interrupt.came() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     };
-    let ended = match scenario.fidelity {
-        Fidelity::Full => tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .map_err(|error| Failure::io("no runtime", error))?
-            .block_on(full::run(scenario, seed, &mut watch, &mut sink))
-            .map_err(Failure::run)?,
+    let (at, complete) = match scenario.fidelity {
+        Fidelity::Full => {
+            let mut watch = |progress: full::Progress| watch(progress.at);
+            let ended = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .map_err(|error| Failure::io("no runtime", error))?
+                .block_on(full::run(scenario, seed, &mut watch, &mut sink))
+                .map_err(Failure::run)?;
+            (ended.at, ended.complete)
+        }
         Fidelity::Policy => {
-            return Err(Failure::invalid(
-                "policy nodes are not built yet",
-                "set `fidelity = \"full\"`",
-            ));
+            let mut watch = |progress: policy::Progress| watch(progress.at);
+            let ended =
+                policy::run(scenario, seed, &mut watch, &mut sink).map_err(unwritten)?;
+            (ended.progress.at, !ended.interrupted)
         }
     };
     let took = bar.finish();
-    let end_ms = u64::try_from(ended.at.as_millis()).unwrap_or(u64::MAX);
-    let (_, trace) = sink.writer.finish(end_ms).map_err(unwritten)?;
+    let records = sink.records();
+    let end_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+    let (_, trace) = sink.finish(end_ms).map_err(unwritten)?;
     Ok(Came {
-        records: sink.records,
+        records,
         trace,
-        end: ended.at,
-        complete: ended.complete,
+        end: at,
+        complete,
         took,
     })
 }

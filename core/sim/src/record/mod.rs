@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 pub use self::read::{MAX_LINE, Reader, RecordingError};
 pub use self::write::{TraceHash, Writer};
 
+use crate::scenario::{Fidelity, Scenario};
+use crate::world::World;
+
 /// The format's version.
 pub const VERSION: u32 = 1;
 
@@ -54,6 +57,33 @@ pub struct Header {
     pub groups: Vec<(String, u32)>,
     /// Each channel's name and number of members.
     pub channels: Vec<(String, u32)>,
+}
+
+impl Header {
+    /// The header of a run.
+    #[must_use]
+    pub fn of(scenario: &Scenario, world: &World, seed: u64) -> Self {
+        let groups = scenario.group.iter();
+        let channels = world.channels().iter();
+        Self {
+            sovereign_recording: VERSION,
+            scenario: scenario.name.to_string(),
+            fidelity: match scenario.fidelity {
+                Fidelity::Full => "full",
+                Fidelity::Policy => "policy",
+            }
+            .to_owned(),
+            seed,
+            duration_ms: world.end().as_millis() as u64,
+            people: world.people().len() as u32,
+            groups: groups
+                .map(|group| (group.name.to_string(), group.count.get()))
+                .collect(),
+            channels: channels
+                .map(|channel| (channel.name.clone(), channel.members.len() as u32))
+                .collect(),
+        }
+    }
 }
 
 /// The end of a recording.

@@ -78,6 +78,11 @@ impl Fates {
         state.came && state.off.is_empty()
     }
 
+    /// Whether any rule ever switches a phone off.
+    pub(super) fn strikes(&self, who: u32) -> bool {
+        self.power.iter().any(|rule| rule.people.contains(&who))
+    }
+
     /// Somebody is there now; whether its phone is on.
     pub(super) fn came(&mut self, who: u32) -> bool {
         self.states[who as usize].came = true;

@@ -130,6 +130,12 @@ impl World {
         self.talks.channels()
     }
 
+    /// Whether a phone goes off at some time: only then it can lose what it has not written down.
+    #[must_use]
+    pub fn may_stop(&self, who: u32) -> bool {
+        self.fates.strikes(who)
+    }
+
     /// How long it lasts: whatever happens is planned before.
     #[must_use]
     pub fn end(&self) -> Duration {
@@ -160,6 +166,12 @@ impl World {
     #[must_use]
     pub fn position(&self, who: u32, at: Duration) -> Position {
         self.walks.position(who, at)
+    }
+
+    /// The last way on which somebody set out; one without length at its home before the first.
+    #[must_use]
+    pub fn leg(&self, who: u32) -> &Leg {
+        self.walks.leg(who)
     }
 
     fn step(&mut self, at: Duration, who: u32, due: Due) -> Option<What> {

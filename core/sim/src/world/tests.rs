@@ -110,6 +110,7 @@ fn somebody_on_the_way_is_between() {
         to: place(10.0),
         departs: 10 * S,
         arrives: 20 * S,
+        walked: 0.0,
     };
     for (at, x) in [(0, 0.0), (10, 0.0), (15, 5.0), (20, 10.0), (99, 10.0)] {
         assert_eq!(leg.position(at * S), place(x), "{at}");

@@ -20,9 +20,22 @@ pub struct Leg {
     pub departs: Duration,
     /// When it is there.
     pub arrives: Duration,
+    /// Metres that it had walked before.
+    pub walked: f64,
 }
 
 impl Leg {
+    /// Metres a second.
+    #[must_use]
+    pub fn speed(&self) -> f64 {
+        let takes = self.arrives.saturating_sub(self.departs).as_secs_f64();
+        if takes > 0.0 {
+            self.from.distance(self.to) / takes
+        } else {
+            0.0
+        }
+    }
+
     /// Where it is at a time.
     #[must_use]
     pub fn position(&self, at: Duration) -> Position {
@@ -105,6 +118,7 @@ impl Walks {
                     to: home,
                     departs: Duration::ZERO,
                     arrives: Duration::ZERO,
+                    walked: 0.0,
                 },
                 count,
                 other: aim,
@@ -119,6 +133,10 @@ impl Walks {
 
     pub(super) fn position(&self, who: u32, at: Duration) -> Position {
         self.walkers[who as usize].leg.position(at)
+    }
+
+    pub(super) fn leg(&self, who: u32) -> &Leg {
+        &self.walkers[who as usize].leg
     }
 
     /// When somebody who has come sets out for the first time.
@@ -234,6 +252,7 @@ impl Walks {
             to,
             departs: now,
             arrives,
+            walked: walker.leg.walked + walker.leg.from.distance(walker.leg.to),
         };
         let next = match again {
             Again::Never => None,
