@@ -4,5 +4,6 @@
 pub mod policy;
 pub mod radio;
 pub mod record;
+pub mod report;
 pub mod scenario;
 pub mod world;
