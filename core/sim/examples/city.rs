@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use sovereign_sim::policy;
 use sovereign_sim::record::{Header, Writer};
+use sovereign_sim::report::{Both, Tally};
 use sovereign_sim::scenario::Scenario;
 use sovereign_sim::world::World;
 
@@ -17,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scenario = Scenario::load(Path::new(&file))?;
     let header = Header::of(&scenario, &World::new(&scenario, seed), seed);
     let mut writer = Writer::new(std::io::sink(), &header)?;
+    let mut tally = Tally::new(&scenario, seed);
     let begin = Instant::now();
     let mut minutes = 0_u64;
     let mut told = |progress: policy::Progress| {
@@ -26,10 +28,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         ControlFlow::Continue(())
     };
-    let outcome = policy::run(&scenario, seed, &mut told, &mut writer)?;
+    let mut sink = Both(&mut writer, &mut tally);
+    let outcome = policy::run(&scenario, seed, &mut told, &mut sink)?;
     let records = writer.records();
     let (_, trace) = writer.finish(outcome.progress.at.as_millis() as u64)?;
+    let report = tally.report(outcome.progress.at.as_millis() as u64);
+    println!("{}", report.table());
+    if let Ok(path) = std::env::var("CITY_HTML") {
+        std::fs::write(path, report.html())?;
+    }
     println!("{outcome:?}");
-    println!("{records} records, {trace}, {:.1} s", begin.elapsed().as_secs_f64());
+    println!(
+        "{records} records, {trace}, {:.1} s",
+        begin.elapsed().as_secs_f64()
+    );
     Ok(())
 }

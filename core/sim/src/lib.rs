@@ -6,5 +6,6 @@ pub mod lan;
 pub mod policy;
 pub mod radio;
 pub mod record;
+pub mod report;
 pub mod scenario;
 pub mod world;
