@@ -25,7 +25,11 @@ fn done(arguments: &[&str]) -> Value {
 fn failed(arguments: &[&str]) -> (i32, Value) {
     let out = sim(&[arguments, &["--json"]].concat());
     let error: Value = serde_json::from_slice(&out.stderr).unwrap();
-    assert!(error["error"]["hint"].as_str().is_some_and(|hint| !hint.is_empty()));
+    assert!(
+        error["error"]["hint"]
+            .as_str()
+            .is_some_and(|hint| !hint.is_empty())
+    );
     (out.status.code().unwrap(), error)
 }
 
@@ -117,7 +121,7 @@ fn an_interrupted_run_writes_what_has_run() {
     BufReader::new(stdout).read_line(&mut line).unwrap();
     assert!(child.wait().unwrap().success());
     let told: Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(told["complete"], false);
+    assert_eq!(told["report"]["complete"], false);
     let text = std::fs::read_to_string(&recording).unwrap();
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(last["trace"], told["trace"]);

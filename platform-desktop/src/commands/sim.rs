@@ -1,13 +1,7 @@
 //! `sovereign sim …`: starts the simulator, a program of its own beside this one. Its randomness is seeded, which
 //! no program that runs a node may know how to do (ADR 0025).
 
-use std::{
-    ffi::OsString,
-    io,
-    os::unix::process::CommandExt as _,
-    path::PathBuf,
-    process::Command,
-};
+use std::{ffi::OsString, io, os::unix::process::CommandExt as _, path::PathBuf, process::Command};
 
 use sovereign_node::api::{ApiError, ErrorKind};
 

@@ -24,12 +24,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    fn new(
-        code: u8,
-        kind: &'static str,
-        message: impl ToString,
-        hint: impl Into<String>,
-    ) -> Self {
+    fn new(code: u8, kind: &'static str, message: impl ToString, hint: impl Into<String>) -> Self {
         Self {
             code,
             kind,

@@ -9,7 +9,11 @@ use super::failure::Failure;
 /// Their names and texts.
 pub(super) const ALL: &[(&str, &str)] = &[
     ("campfire", include_str!("../../scenarios/campfire.toml")),
-    ("two-phones", include_str!("../../scenarios/two-phones.toml")),
+    ("march", include_str!("../../scenarios/march.toml")),
+    (
+        "two-phones",
+        include_str!("../../scenarios/two-phones.toml"),
+    ),
 ];
 
 /// A file, or one of these.

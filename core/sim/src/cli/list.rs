@@ -39,5 +39,11 @@ pub(super) fn list(json: bool) -> Outcome {
             format!("{name:<16} {people:>6} {nodes:<7} {}", scenario.shows)
         })
         .collect();
-    print(&format!("{:<16} {:>6} {:<7} shows\n{}", "name", "people", "nodes", rows.join("\n")))
+    print(&format!(
+        "{:<16} {:>6} {:<7} shows\n{}",
+        "name",
+        "people",
+        "nodes",
+        rows.join("\n")
+    ))
 }

@@ -58,13 +58,36 @@ struct RunArgs {
     /// Write the recording and the report into this directory
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    /// Instead of what the scenario says: whole nodes, or their decisions alone
+    #[arg(long, value_name = "full|policy")]
+    fidelity: Option<Fidelity>,
+}
+
+/// What the nodes are.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Fidelity {
+    /// Whole nodes, sockets and frames included
+    Full,
+    /// The shipped decisions alone, on virtual links
+    Policy,
+}
+
+impl From<Fidelity> for sovereign_sim::scenario::Fidelity {
+    fn from(fidelity: Fidelity) -> Self {
+        match fidelity {
+            Fidelity::Full => Self::Full,
+            Fidelity::Policy => Self::Policy,
+        }
+    }
 }
 
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return failure::usage(&error, std::env::args_os().any(|arg| arg == "--json")),
+        Err(error) => {
+            return failure::usage(&error, std::env::args_os().any(|arg| arg == "--json"));
+        }
     };
     let outcome = match &cli.action {
         Action::Run(args) => run::run(args, cli.json),

@@ -41,8 +41,11 @@ impl Bar {
             format!("{}:{:02}", minutes / 60, minutes % 60)
         };
         self.bar.set_position(at.as_secs());
-        self.bar
-            .set_message(format!("{} of {} h, {speed:.0}× real time", clock(at), clock(end)));
+        self.bar.set_message(format!(
+            "{} of {} h, {speed:.0}× real time",
+            clock(at),
+            clock(end)
+        ));
     }
 
     /// Takes it away; how long it took.

@@ -12,13 +12,14 @@ use serde_json::json;
 use sovereign_sim::{
     full, policy,
     record::{Header, TraceHash, Writer},
+    report::{Both, Report, Tally},
     scenario::{Fidelity, Scenario},
     world::World,
 };
 
 use super::{
     RunArgs,
-    failure::{DONE, Failure, Outcome},
+    failure::{DONE, FAILED, Failure, Outcome},
     interrupt::Interrupt,
     library, print,
     progress::Bar,
@@ -30,63 +31,77 @@ const STACK: usize = 16 << 20;
 
 /// What came of a run.
 struct Came {
+    report: Report,
     records: u64,
     trace: TraceHash,
-    end: Duration,
-    complete: bool,
     took: Duration,
 }
 
 pub(super) fn run(args: &RunArgs, json: bool) -> Outcome {
-    let scenario = library::scenario(&args.scenario)?;
+    let mut scenario = library::scenario(&args.scenario)?;
+    if let Some(fidelity) = args.fidelity {
+        scenario.fidelity = fidelity.into();
+    }
     let recording: Box<dyn Write + Send> = match &args.report {
         Some(directory) => Box::new(BufWriter::new(create(&directory.join("recording.jsonl"))?)),
         None => Box::new(io::sink()),
     };
     let interrupt = Interrupt::watch().map_err(|error| Failure::io("no signals", error))?;
     let seed = args.seed;
-    let header = Header::of(&scenario, &World::new(&scenario, seed), seed);
-    let name = scenario.name.to_string();
     // A thread of its own: its hash seeds are drawn after its randomness is seeded.
     let came = std::thread::Builder::new()
         .name("run".to_owned())
         .stack_size(STACK)
-        .spawn(move || simulate(&scenario, seed, &header, recording, &interrupt))
+        .spawn(move || simulate(&scenario, seed, recording, &interrupt))
         .map_err(|error| Failure::io("no thread", error))?
         .join()
         .map_err(|_| Failure::run("the simulation panicked"))??;
-    let Came {
-        records,
-        trace,
-        end,
-        complete,
-        took,
-    } = came;
-    let speed = end.as_secs_f64() / took.as_secs_f64().max(1e-9);
+    if let Some(directory) = &args.report {
+        write(directory, &came.report)?;
+    }
+    show(&came, json)?;
+    let missed = came.report.complete && !came.report.met();
+    Ok(if missed { FAILED } else { DONE })
+}
+
+fn show(came: &Came, json: bool) -> Outcome {
+    let virtual_s = Duration::from_millis(came.report.end_ms).as_secs_f64();
+    let took_s = came.took.as_secs_f64();
     if json {
         return print(
             &json!({
-                "scenario": name,
-                "seed": seed,
-                "complete": complete,
-                "virtual_s": end.as_secs_f64(),
-                "took_s": took.as_secs_f64(),
-                "records": records,
-                "trace": trace.to_string(),
+                "met": came.report.met(),
+                "report": came.report,
+                "records": came.records,
+                "trace": came.trace.to_string(),
+                "took_s": took_s,
             })
             .to_string(),
         );
     }
-    if !complete {
-        print("interrupted: this is what has run")?;
-    }
+    print(came.report.table().trim_end())?;
     print(&format!(
-        "{name}, seed {seed}: {:.0} s in {:.1} s ({speed:.0}× real time), {} records\ntrace {trace}",
-        end.as_secs_f64(),
-        took.as_secs_f64(),
-        records,
-    ))?;
-    Ok(DONE)
+        "\n{} records in {took_s:.1} s, {:.0}× real time\ntrace {}",
+        came.records,
+        virtual_s / took_s.max(1e-9),
+        came.trace,
+    ))
+}
+
+/// The report, in all its forms.
+fn write(directory: &Path, report: &Report) -> Result<(), Failure> {
+    let texts = [
+        ("report.txt", report.table()),
+        ("report.json", report.json()),
+        ("report.html", report.html()),
+    ];
+    for (name, text) in texts.into_iter().chain(report.plots()) {
+        let path = directory.join(name);
+        create(&path)?
+            .write_all(text.as_bytes())
+            .map_err(|error| Failure::io(&format!("{}", path.display()), error))?;
+    }
+    Ok(())
 }
 
 fn create(path: &Path) -> Result<File, Failure> {
@@ -107,13 +122,15 @@ fn create(path: &Path) -> Result<File, Failure> {
 fn simulate(
     scenario: &Scenario,
     seed: u64,
-    header: &Header,
     recording: Box<dyn Write + Send>,
     interrupt: &Interrupt,
 ) -> Result<Came, Failure> {
     entropy::seed(seed).map_err(Failure::run)?;
     let unwritten = |error| Failure::io("the recording cannot be written", error);
-    let mut sink = Writer::new(recording, header).map_err(unwritten)?;
+    let header = Header::of(scenario, &World::new(scenario, seed), seed);
+    let mut writer = Writer::new(recording, &header).map_err(unwritten)?;
+    let mut tally = Tally::new(scenario, seed);
+    let mut sink = Both(&mut writer, &mut tally);
     let bar = Bar::new(&header.scenario, scenario.duration.get());
     let watch = |at| {
         bar.set(at, scenario.duration.get());
@@ -123,7 +140,7 @@ fn simulate(
             ControlFlow::Continue(())
         }
     };
-    let (at, complete) = match scenario.fidelity {
+    let at = match scenario.fidelity {
         Fidelity::Full => {
             let mut watch = |progress: full::Progress| watch(progress.at);
             let ended = tokio::runtime::Builder::new_current_thread()
@@ -133,24 +150,22 @@ fn simulate(
                 .map_err(|error| Failure::io("no runtime", error))?
                 .block_on(full::run(scenario, seed, &mut watch, &mut sink))
                 .map_err(Failure::run)?;
-            (ended.at, ended.complete)
+            ended.at
         }
         Fidelity::Policy => {
             let mut watch = |progress: policy::Progress| watch(progress.at);
-            let ended =
-                policy::run(scenario, seed, &mut watch, &mut sink).map_err(unwritten)?;
-            (ended.progress.at, !ended.interrupted)
+            let ended = policy::run(scenario, seed, &mut watch, &mut sink).map_err(unwritten)?;
+            ended.progress.at
         }
     };
     let took = bar.finish();
-    let records = sink.records();
+    let records = writer.records();
     let end_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-    let (_, trace) = sink.finish(end_ms).map_err(unwritten)?;
+    let (_, trace) = writer.finish(end_ms).map_err(unwritten)?;
     Ok(Came {
+        report: tally.report(end_ms),
         records,
         trace,
-        end: at,
-        complete,
         took,
     })
 }

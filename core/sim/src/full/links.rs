@@ -59,7 +59,11 @@ impl Links {
         let link = (who.min(with), who.max(with));
         let count = self.wide.entry(link).or_default();
         let before = *count;
-        *count = if up { before + 1 } else { before.saturating_sub(1) };
+        *count = if up {
+            before + 1
+        } else {
+            before.saturating_sub(1)
+        };
         let (now, medium) = (*count, Medium::Lan);
         if now == 0 {
             self.wide.remove(&link);

@@ -4,14 +4,16 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use sovereign_node::{
     EventStream, Node,
-    adapters::store::MemoryStore,
     api::{ApiError, Command, Reply},
     config::{NodeConfig, Profile},
     simulation::Surroundings,
 };
 use tokio::task::AbortHandle;
 
-use super::clock::PhoneClock;
+use super::{
+    clock::PhoneClock,
+    watched::{Held, Watched},
+};
 use crate::{
     lan::{HostId, Net},
     radio::{Air, Hardware, Position, RadioId, VirtualRadio, WorldEvent},
@@ -42,7 +44,7 @@ pub struct Phone {
     air: Air,
     net: Net,
     host: HostId,
-    store: Arc<MemoryStore>,
+    store: Arc<Watched>,
     running: Option<Running>,
     /// A node that was told to stop and may not have.
     stopping: Option<AbortHandle>,
@@ -136,6 +138,11 @@ impl Phone {
     /// Asks the node; `None` when it is off.
     pub async fn call(&self, command: Command) -> Option<Result<Reply, ApiError>> {
         Some(self.node()?.call(command).await)
+    }
+
+    /// Tells what its store makes durable, from now on.
+    pub fn watch(&self, told: impl FnMut(Held) + Send + 'static) {
+        self.store.tell(told);
     }
 
     /// Where it is when it is switched on the next time.

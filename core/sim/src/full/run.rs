@@ -7,17 +7,17 @@ use std::{
     time::Duration,
 };
 
-use sovereign_node::api::{ApiError, Command, Event, EventKind, LinkWord, MessageState, Reply};
+use sovereign_node::api::{ApiError, Command, Event, Reply};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
 
-use super::{Model, Phone, links::Links};
+use super::{Held, Model, Phone, links::Links};
 use crate::{
     lan::{LanId, Net, Quality},
     radio::{Air, RadioId, Usage, WorldEvent},
-    record::{Record, Sink, Spent, What, decimetres},
+    record::{Record, Sink, What, decimetres},
     scenario::{Profile, Scenario},
     world::{Happening, Off, What as Happens, World},
 };
@@ -97,8 +97,9 @@ pub async fn run(
 }
 
 /// What the loop hears.
-enum Heard {
+pub(super) enum Heard {
     Told(u32, Event),
+    Held(u32, Held),
     Sent {
         who: u32,
         channel: u32,
@@ -107,26 +108,32 @@ enum Heard {
     },
 }
 
-struct Run<'a> {
-    world: World,
-    air: Air,
-    phones: Vec<Phone>,
-    owner: BTreeMap<RadioId, u32>,
-    net: Net,
-    start: Instant,
+pub(super) struct Run<'a> {
+    pub(super) world: World,
+    pub(super) air: Air,
+    pub(super) phones: Vec<Phone>,
+    pub(super) owner: BTreeMap<RadioId, u32>,
+    pub(super) net: Net,
+    pub(super) start: Instant,
     /// Legs under way.
-    walking: BTreeMap<u32, Duration>,
+    pub(super) walking: BTreeMap<u32, Duration>,
     /// Links to the channels that somebody has made.
-    invitations: BTreeMap<u32, String>,
-    joined: BTreeSet<(u32, u32)>,
+    pub(super) invitations: BTreeMap<u32, String>,
+    pub(super) joined: BTreeSet<(u32, u32)>,
     /// Numbers of messages by their id, in hexadecimal.
-    messages: BTreeMap<String, u32>,
-    acknowledged: BTreeSet<u32>,
-    links: Links,
-    accounted: Vec<Usage>,
-    heard_in: mpsc::UnboundedSender<Heard>,
-    heard: mpsc::UnboundedReceiver<Heard>,
-    sink: &'a mut dyn Sink,
+    pub(super) messages: BTreeMap<String, u32>,
+    pub(super) acknowledged: BTreeSet<u32>,
+    /// Messages' ids by the content ids of their bundles.
+    pub(super) contents: BTreeMap<Vec<u8>, String>,
+    /// Who has which bundle, as far as is recorded.
+    pub(super) held: BTreeSet<(u32, Vec<u8>)>,
+    /// Copies that came to each phone again, as its node counts since it started.
+    pub(super) known: Vec<u64>,
+    pub(super) links: Links,
+    pub(super) accounted: Vec<Usage>,
+    pub(super) heard_in: mpsc::UnboundedSender<Heard>,
+    pub(super) heard: mpsc::UnboundedReceiver<Heard>,
+    pub(super) sink: &'a mut dyn Sink,
 }
 
 impl<'a> Run<'a> {
@@ -158,9 +165,20 @@ impl<'a> Run<'a> {
             };
             Phone::new(model, number, &air, &net)
         });
+        let phones: Vec<Phone> = phones.collect();
         let (heard_in, heard) = mpsc::unbounded_channel();
+        for (who, phone) in (0..).zip(&phones) {
+            let heard = heard_in.clone();
+            phone.watch(move |held| {
+                // The run has ended.
+                let _ = heard.send(Heard::Held(who, held));
+            });
+        }
         Self {
-            phones: phones.collect(),
+            phones,
+            known: vec![0; world.people().len()],
+            contents: BTreeMap::new(),
+            held: BTreeSet::new(),
             accounted: vec![Usage::default(); world.people().len()],
             air,
             world,
@@ -205,7 +223,7 @@ impl<'a> Run<'a> {
                         let at = until.min(end);
                         let stopped = watch(Progress { at, end }).is_break();
                         if step.is_multiple_of(ACCOUNTS) || stopped || at == end {
-                            self.account_all()?;
+                            self.account_all().await?;
                         }
                         if stopped || at == end {
                             let complete = at == end;
@@ -217,13 +235,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn record(&mut self, who: u32, what: What) -> Result<(), Abort> {
+    pub(super) fn record(&mut self, who: u32, what: What) -> Result<(), Abort> {
         let record = Record::new(self.start.elapsed(), who, what);
         Ok(self.sink.take(&record)?)
     }
 
-    fn record_all(&mut self, all: Vec<(u32, What)>) -> Result<(), Abort> {
-        all.into_iter().try_for_each(|(who, what)| self.record(who, what))
+    pub(super) fn record_all(&mut self, all: Vec<(u32, What)>) -> Result<(), Abort> {
+        all.into_iter()
+            .try_for_each(|(who, what)| self.record(who, what))
     }
 
     fn failed(who: u32, error: ApiError) -> Abort {
@@ -235,7 +254,7 @@ impl<'a> Run<'a> {
         let who = happening.who;
         match happening.what {
             Happens::On => self.switch_on(who).await,
-            Happens::Off(how) => self.switch_off(who, how),
+            Happens::Off(how) => self.switch_off(who, how).await,
             Happens::Walks(leg) => {
                 self.walking.insert(who, leg.arrives);
                 let (x, y) = (decimetres(leg.to.x), decimetres(leg.to.y));
@@ -262,8 +281,11 @@ impl<'a> Run<'a> {
         let here = self.world.position(who, at);
         let phone = &mut self.phones[who as usize];
         phone.go_to(here);
-        let mut events = phone.start(wall).map_err(|error| Self::failed(who, error))?;
+        let mut events = phone
+            .start(wall)
+            .map_err(|error| Self::failed(who, error))?;
         self.accounted[who as usize] = Usage::default();
+        self.known[who as usize] = 0;
         if let Some(radio) = phone.radio() {
             self.owner.insert(radio, who);
         }
@@ -307,8 +329,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn switch_off(&mut self, who: u32, how: Off) -> Result<(), Abort> {
-        self.account(who)?;
+    async fn switch_off(&mut self, who: u32, how: Off) -> Result<(), Abort> {
+        self.account(who).await?;
         let phone = &mut self.phones[who as usize];
         if let Some(radio) = phone.radio() {
             self.owner.remove(&radio);
@@ -347,72 +369,6 @@ impl<'a> Run<'a> {
         });
     }
 
-    fn hear(&mut self, heard: Heard) -> Result<(), Abort> {
-        match heard {
-            Heard::Sent {
-                who,
-                channel,
-                bytes,
-                sent,
-            } => match sent {
-                Ok(Reply::Sent(sent)) => {
-                    let message = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
-                    self.messages.insert(sent.id, message);
-                    self.record(
-                        who,
-                        What::Said {
-                            message,
-                            channel,
-                            bytes,
-                        },
-                    )
-                }
-                _ => self.record(who, What::Refused { channel }),
-            },
-            Heard::Told(who, event) => self.told(who, event.kind),
-        }
-    }
-
-    fn told(&mut self, who: u32, kind: EventKind) -> Result<(), Abort> {
-        match kind {
-            EventKind::Started { transport_id, .. } => self.links.knows(transport_id, who),
-            EventKind::LinkUp {
-                transport_id,
-                link: LinkWord::Lan,
-            } => {
-                let change = self.links.told(who, &transport_id, true);
-                self.record_all(change.into_iter().collect())?;
-            }
-            EventKind::LinkDown {
-                transport_id,
-                link: LinkWord::Lan,
-                ..
-            } => {
-                let change = self.links.told(who, &transport_id, false);
-                self.record_all(change.into_iter().collect())?;
-            }
-            EventKind::Message { message, .. } if !message.own => {
-                if let Some(&message) = self.messages.get(&message.id) {
-                    self.record(who, What::Delivered { message })?;
-                }
-            }
-            EventKind::MessageState {
-                id,
-                state: MessageState::Delivered | MessageState::Read,
-                ..
-            } => {
-                if let Some(&message) = self.messages.get(&id)
-                    && self.acknowledged.insert(message)
-                {
-                    self.record(who, What::Acknowledged { message })?;
-                }
-            }
-            EventKind::Missed { count } => return Err(Abort::Missed { count }),
-            _ => {}
-        }
-        Ok(())
-    }
-
     /// Walkers are somewhere else, links may have changed.
     fn step(&mut self) -> Result<(), Abort> {
         let at = self.start.elapsed();
@@ -425,35 +381,5 @@ impl<'a> Run<'a> {
         self.walking.retain(|_, arrives| *arrives > at);
         let changes = self.links.look(&self.air, &self.owner);
         self.record_all(changes)
-    }
-
-    fn account_all(&mut self) -> Result<(), Abort> {
-        (0..self.phones.len()).try_for_each(|who| self.account(who as u32))
-    }
-
-    /// What a phone spent since it was last asked.
-    fn account(&mut self, who: u32) -> Result<(), Abort> {
-        let radio = self.phones[who as usize].radio();
-        let Some(now) = radio.and_then(|radio| self.air.usage(radio)) else {
-            return Ok(());
-        };
-        let before = std::mem::replace(&mut self.accounted[who as usize], now);
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let on_ms = ms(now.on) - ms(before.on);
-        let mut profile_ms = [0; 3];
-        profile_ms[self.world.people()[who as usize].profile as usize] = on_ms;
-        let spent = Spent {
-            on_ms,
-            profile_ms,
-            scan_ms: ms(now.scan) - ms(before.scan),
-            adverts: now.adverts - before.adverts,
-            link_ms: ms(now.link) - ms(before.link),
-            links: now.links - before.links,
-            sent: now.sent - before.sent,
-            sent_bytes: now.sent_bytes - before.sent_bytes,
-            received_bytes: now.received_bytes - before.received_bytes,
-            ..Spent::default()
-        };
-        self.record(who, What::Spent(Box::new(spent)))
     }
 }

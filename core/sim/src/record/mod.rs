@@ -196,7 +196,7 @@ pub enum What {
     Copy {
         /// Which.
         message: u32,
-        /// From whom.
+        /// From whom; itself where the run cannot tell.
         from: u32,
         /// Whether it had one already.
         again: bool,
@@ -241,6 +241,13 @@ pub struct Spent {
     pub wide_sent_bytes: u64,
     /// Bytes received over them.
     pub wide_received_bytes: u64,
+    /// Copies of bundles that came again, receipts among them, where the run cannot tell of which message.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub copies_again: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why a phone is off.

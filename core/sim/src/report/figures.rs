@@ -14,7 +14,9 @@ pub(super) fn report(tally: &Tally) -> Report {
     delays.sort_unstable();
     let due = deliveries.len() as u64;
     let made = delays.len() as u64;
+    let again: u64 = tally.spent.values().map(|spent| spent.copies_again).sum();
     let copies: u64 = tally.messages.iter().map(|message| message.copies).sum();
+    let copies = copies + again;
     let holders: u64 = tally.messages.iter().map(|message| message.holders).sum();
     let said = tally.messages.len() as u64;
     let modes = modes(tally);

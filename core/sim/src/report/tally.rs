@@ -177,4 +177,5 @@ fn add(to: &mut Spent, spent: &Spent) {
     to.received_bytes += spent.received_bytes;
     to.wide_sent_bytes += spent.wide_sent_bytes;
     to.wide_received_bytes += spent.wide_received_bytes;
+    to.copies_again += spent.copies_again;
 }
