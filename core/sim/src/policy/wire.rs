@@ -133,14 +133,7 @@ mod tests {
     #[test]
     fn a_slot_is_used_again_under_another_name() {
         let mut wires = Wires::default();
-        let wire = || {
-            Wire::new(
-                [1, 2],
-                Medium::Ble,
-                Duration::from_millis(40),
-                Duration::ZERO,
-            )
-        };
+        let wire = || Wire::new([1, 2], Medium::Ble, Duration::from_millis(40));
         let first = wires.add(wire());
         assert!(wires.remove(first).is_some() && wires.remove(first).is_none());
         let second = wires.add(wire());
