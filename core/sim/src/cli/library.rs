@@ -36,6 +36,19 @@ pub(super) fn scenario(wanted: &Path) -> Result<Scenario, Failure> {
     }
 }
 
+/// Its text, once it is known that it can be run.
+///
+/// # Errors
+/// As [`scenario`].
+pub(super) fn text(wanted: &Path) -> Result<String, Failure> {
+    scenario(wanted)?;
+    match ALL.iter().find(|(name, _)| Path::new(name) == wanted) {
+        Some((_, text)) => Ok((*text).to_owned()),
+        None => std::fs::read_to_string(wanted)
+            .map_err(|error| Failure::io(&format!("{}", wanted.display()), error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

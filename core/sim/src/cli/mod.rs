@@ -6,6 +6,8 @@ mod library;
 mod list;
 mod progress;
 mod run;
+mod sweep;
+mod vary;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -19,6 +21,7 @@ Examples:
   sovereign sim run campfire                   one of them
   sovereign sim run campfire --seed 7 --json   another world of the same kind, for a script
   sovereign sim run my-village.toml --report out
+  sovereign sim sweep march --seeds 1-20 --vary radio.frame-loss=0,0.1,0.2 --report out
 
 The same scenario and seed give the same run, byte for byte: compare the traces.
 
@@ -43,8 +46,51 @@ struct Cli {
 enum Action {
     /// Run a scenario; fails when it misses the quality that it demands
     Run(RunArgs),
+    /// Run seeds and values of a scenario on all cores, and compare
+    Sweep(SweepArgs),
     /// The scenarios that come with the simulator
     List,
+}
+
+/// `sweep …`
+#[derive(Debug, clap::Args)]
+struct SweepArgs {
+    /// A file, or the name of one that comes with the simulator
+    scenario: PathBuf,
+    /// From which seed to which
+    #[arg(long, value_name = "FROM-TO", default_value = "1-5", value_parser = seeds)]
+    seeds: std::ops::RangeInclusive<u64>,
+    /// Go through these values of the scenario; may be repeated: every combination is run
+    #[arg(long, value_name = "PATH=V,V,…")]
+    vary: Vec<String>,
+    /// Write the table and the plots into this directory
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Runs at a time; default: one a core
+    #[arg(long, value_name = "N", value_parser = jobs)]
+    jobs: Option<usize>,
+    /// Instead of what the scenario says: whole nodes, or their decisions alone
+    #[arg(long, value_name = "full|policy")]
+    fidelity: Option<Fidelity>,
+}
+
+/// Seeds of a sweep at most.
+const MOST_SEEDS: u64 = 10_000;
+
+fn seeds(text: &str) -> Result<std::ops::RangeInclusive<u64>, String> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    let number = |text: &str| text.trim().parse::<u64>();
+    match (number(from), number(to)) {
+        (Ok(from), Ok(to)) if from <= to && to - from < MOST_SEEDS => Ok(from..=to),
+        _ => Err(format!("write FROM-TO, at most {MOST_SEEDS} seeds")),
+    }
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=256) => Ok(jobs),
+        _ => Err("write a number from 1 to 256".to_owned()),
+    }
 }
 
 /// `run …`
@@ -72,6 +118,15 @@ enum Fidelity {
     Policy,
 }
 
+impl Fidelity {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Policy => "policy",
+        }
+    }
+}
+
 impl From<Fidelity> for sovereign_sim::scenario::Fidelity {
     fn from(fidelity: Fidelity) -> Self {
         match fidelity {
@@ -91,6 +146,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let outcome = match &cli.action {
         Action::Run(args) => run::run(args, cli.json),
+        Action::Sweep(args) => sweep::sweep(args, cli.json),
         Action::List => list::list(cli.json),
     };
     ExitCode::from(match outcome {
