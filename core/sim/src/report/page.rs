@@ -105,7 +105,8 @@ pub(super) fn html(report: &Report) -> String {
          :root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:72rem;\
          margin:2rem auto;padding:0 1rem}}table{{border-collapse:collapse}}td,th{{text-align:left;\
          padding:.2rem 1rem .2rem 0;border-bottom:1px solid #8884}}td:last-child{{text-align:right}}\
-         .p{{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}}\
+         .p{{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr));gap:2rem}}\
+         figure{{margin:0}}svg{{width:100%;height:auto}}th{{font-weight:normal}}\
          .no{{color:#c22;font-weight:bold}}</style></head><body><h1>{name}</h1><p>{shows}</p>\
          <p>Seed {seed}, {people} people, {time}{interrupted}.</p><h2>Demands</h2><ul>",
         name = escape(&report.scenario),
