@@ -13,7 +13,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sovereign-node", &["sovereign-protocol"]),
     ("sovereign-ffi", &["sovereign-node"]),
     ("sovereign-sim", &["sovereign-node", "sovereign-protocol"]),
-    ("sovereign", &["sovereign-node"]),
+    ("sovereign-dashboard", &["sovereign-node"]),
+    ("sovereign", &["sovereign-dashboard", "sovereign-node"]),
 ];
 
 /// What the deciding crate may never pull in, however indirectly it is offered.

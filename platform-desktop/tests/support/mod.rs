@@ -184,6 +184,7 @@ fn status() -> Status {
             LayerStatus {
                 state: "on".into(),
                 reason: None,
+                today: None,
             },
         )]),
         counters: BTreeMap::from([("malformed".to_owned(), 1)]),
