@@ -28,15 +28,15 @@ use tokio_tungstenite::{
 
 /// Answers what it is asked, and says what it is told to.
 #[derive(Clone)]
-pub struct Fake {
-    pub events: broadcast::Sender<Event>,
-    pub asked: Arc<Mutex<Vec<Command>>>,
+pub(crate) struct Fake {
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) asked: Arc<Mutex<Vec<Command>>>,
     /// While this is set, `status` is not answered.
-    pub stuck: watch::Sender<bool>,
+    pub(crate) stuck: watch::Sender<bool>,
 }
 
 impl Fake {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             events: broadcast::channel(4096).0,
             asked: Arc::default(),
@@ -44,12 +44,13 @@ impl Fake {
         }
     }
 
-    pub fn say(&self, kind: EventKind) {
+    pub(crate) fn say(&self, kind: EventKind) {
         let at = String::new();
-        self.events.send(Event { at, kind }).expect("in a test");
+        // A page that was left listens no more.
+        let _ = self.events.send(Event { at, kind });
     }
 
-    pub fn asked(&self) -> Vec<&'static str> {
+    pub(crate) fn asked(&self) -> Vec<&'static str> {
         self.asked
             .lock()
             .expect("in a test")
@@ -88,7 +89,7 @@ impl Source for Fake {
     }
 }
 
-pub struct FakeEvents(broadcast::Receiver<Event>);
+pub(crate) struct FakeEvents(broadcast::Receiver<Event>);
 
 impl EventSource for FakeEvents {
     async fn next(&mut self) -> Option<Event> {
@@ -104,16 +105,16 @@ impl EventSource for FakeEvents {
 }
 
 /// A dashboard that is served until it is stopped.
-pub struct Served {
-    pub fake: Fake,
-    pub address: SocketAddr,
-    pub code: watch::Receiver<String>,
-    pub counters: Counters,
-    pub stop: Option<oneshot::Sender<()>>,
-    pub task: JoinHandle<()>,
+pub(crate) struct Served {
+    pub(crate) fake: Fake,
+    pub(crate) address: SocketAddr,
+    pub(crate) code: watch::Receiver<String>,
+    pub(crate) counters: Counters,
+    pub(crate) stop: Option<oneshot::Sender<()>>,
+    pub(crate) task: JoinHandle<()>,
 }
 
-pub async fn bound(limits: Limits) -> BoundDashboard {
+pub(crate) async fn bound(limits: Limits) -> BoundDashboard {
     bind(Options {
         address: "127.0.0.1:0".parse().expect("in a test"),
         settings: vec![Setting {
@@ -129,7 +130,7 @@ pub async fn bound(limits: Limits) -> BoundDashboard {
     .expect("in a test")
 }
 
-pub async fn serve(limits: Limits) -> Served {
+pub(crate) async fn serve(limits: Limits) -> Served {
     let bound = bound(limits).await;
     let fake = Fake::new();
     let (stop, stopped) = oneshot::channel();
@@ -147,23 +148,23 @@ pub async fn serve(limits: Limits) -> Served {
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: BTreeMap<String, String>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
 impl Served {
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Sends bytes as they are, and reads to the end.
-    pub async fn raw(&self, request: &[u8]) -> Answer {
+    pub(crate) async fn raw(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).await.expect("in a test");
         // The server may have answered and closed before everything was sent.
         let _ = stream.write_all(request).await;
@@ -184,7 +185,7 @@ impl Served {
     }
 
     /// A request with exactly these headers, and a body.
-    pub async fn ask(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn ask(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut request = format!("{line} HTTP/1.1\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -197,7 +198,7 @@ impl Served {
     }
 
     /// Types a code, as the page does.
-    pub async fn try_code(&self, code: &str) -> Answer {
+    pub(crate) async fn try_code(&self, code: &str) -> Answer {
         let headers = [
             ("Host", &*self.host()),
             ("Origin", &*self.origin()),
@@ -208,7 +209,7 @@ impl Served {
     }
 
     /// The cookie of a new session.
-    pub async fn log_in(&self) -> String {
+    pub(crate) async fn log_in(&self) -> String {
         let code = self.code.borrow().clone();
         let answer = self.try_code(&code).await;
         assert_eq!(answer.status, 204, "{answer:?}");
@@ -217,7 +218,7 @@ impl Served {
     }
 
     /// Opens a live connection with these headers beside those of a WebSocket.
-    pub async fn live_with(
+    pub(crate) async fn live_with(
         &self,
         headers: &[(&'static str, &str)],
     ) -> Result<Live, tungstenite::Error> {
@@ -234,7 +235,7 @@ impl Served {
     }
 
     /// The status with which a live connection is refused.
-    pub async fn live_refused(&self, headers: &[(&'static str, &str)]) -> u16 {
+    pub(crate) async fn live_refused(&self, headers: &[(&'static str, &str)]) -> u16 {
         match self.live_with(headers).await {
             Err(tungstenite::Error::Http(answer)) => answer.status().as_u16(),
             Err(error) => panic!("{error}"),
@@ -243,7 +244,7 @@ impl Served {
     }
 
     /// A live connection of our own page; its greeting is read.
-    pub async fn live(&self) -> Live {
+    pub(crate) async fn live(&self) -> Live {
         let (cookie, origin) = (self.log_in().await, self.origin());
         let mut live = self
             .live_with(&[("cookie", &cookie), ("origin", &origin)])
@@ -255,12 +256,12 @@ impl Served {
 }
 
 /// A page's end of its live connection.
-pub struct Live {
-    pub socket: WebSocketStream<TcpStream>,
+pub(crate) struct Live {
+    pub(crate) socket: WebSocketStream<TcpStream>,
 }
 
 impl Live {
-    pub async fn say(&mut self, what: Value) {
+    pub(crate) async fn say(&mut self, what: Value) {
         self.socket
             .send(Message::text(what.to_string()))
             .await
@@ -268,12 +269,12 @@ impl Live {
     }
 
     /// The next message.
-    pub async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         self.maybe().await.expect("the connection is open")
     }
 
     /// The next message, or `None` at the end.
-    pub async fn maybe(&mut self) -> Option<Value> {
+    pub(crate) async fn maybe(&mut self) -> Option<Value> {
         match self.socket.next().await {
             Some(Ok(Message::Text(text))) => Some(serde_json::from_str(&text).expect("in a test")),
             _ => None,

@@ -6,7 +6,7 @@ import { Login } from "./pages/login";
 import { People } from "./pages/people";
 import { Settings } from "./pages/settings";
 import { Panel } from "./panel/panel";
-import { inView, linked, notice, open, page, panelOpen, stage, status, unread, type Page } from "./state";
+import { inView, linked, look, notice, open, page, panelOpen, stage, status, unread, type Page } from "./state";
 import { count, line } from "./text";
 
 const PAGES: { id: Page; name: string; icon: ComponentChildren }[] = [
@@ -61,6 +61,7 @@ function Nav() {
           onClick={() => {
             page.value = id;
             inView();
+            if (id === "home") void look().catch(() => undefined);
           }}
         >
           <svg viewBox="0 0 24 24" aria-hidden="true">

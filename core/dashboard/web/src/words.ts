@@ -67,7 +67,9 @@ export function standing(status: Status, people: PeerInfo[]): Standing {
     return {
       tone: "good",
       title: `Linked with ${count(linked, "peer", "peers")} nearby`,
-      words: "Messages go from device to device. No Internet is used.",
+      words: people.some((peer) => peer.state === "connected" && (peer.link === "direct" || peer.link === "relay"))
+        ? "Messages go from device to device, over the Internet where that is needed."
+        : "Messages go from device to device. The Internet is not needed.",
     };
   }
   const radio = status.layers["ble"]?.state === "on";
