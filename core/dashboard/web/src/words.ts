@@ -64,10 +64,12 @@ export function standing(status: Status, people: PeerInfo[]): Standing {
     };
   }
   if (linked > 0) {
+    const far = (peer: PeerInfo) => peer.state === "connected" && (peer.link === "direct" || peer.link === "relay");
+    const anyFar = people.some(far);
     return {
       tone: "good",
-      title: `Linked with ${count(linked, "peer", "peers")} nearby`,
-      words: people.some((peer) => peer.state === "connected" && (peer.link === "direct" || peer.link === "relay"))
+      title: `Linked with ${count(linked, "peer", "peers")}${anyFar ? "" : " nearby"}`,
+      words: anyFar
         ? "Messages go from device to device, over the Internet where that is needed."
         : "Messages go from device to device. The Internet is not needed.",
     };
