@@ -1,6 +1,6 @@
 //! The command line, as clap sees it. Names, JSON keys and exit codes are a contract.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, value_parser};
 use clap_complete::Shell;
@@ -208,6 +208,20 @@ Example:
     /// This node's identity: show, backup, restore, wipe
     #[command(subcommand)]
     Id(IdAction),
+    /// Run whole worlds of nodes in virtual time: scenarios, reports
+    #[command(
+        disable_help_flag = true,
+        after_long_help = "`sovereign sim --help` is the simulator's own."
+    )]
+    Sim {
+        /// What the simulator is to do
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "run|list|…"
+        )]
+        arguments: Vec<OsString>,
+    },
     /// A completion script for a shell
     #[command(after_long_help = "\
 Example:

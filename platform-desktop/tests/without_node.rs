@@ -330,3 +330,27 @@ fn a_backup_is_restored_and_wiped() {
     let again = run_on(&data, &["id", "wipe", "--yes", "--json"]);
     assert_eq!((again.code, again.error_kind().as_str()), (1, "not_found"));
 }
+
+/// `sovereign sim` is the simulator beside this program; without one it says how to get it.
+#[test]
+fn sim_is_a_program_of_its_own() {
+    let here = std::path::Path::new(env!("CARGO_BIN_EXE_sovereign"));
+    if here.with_file_name("sovereign-sim").is_file() {
+        let listed = run(["sim", "list", "--json"]);
+        assert_eq!(listed.code, 0, "{listed:?}");
+        assert!(listed.out.contains("campfire"), "{listed:?}");
+        assert!(run(["sim", "--help"]).out.contains("run campfire"));
+        assert_eq!(run(["sim", "run"]).code, 2);
+    }
+    let alone = tempfile::tempdir().unwrap();
+    let moved = alone.path().join("sovereign");
+    fs::copy(here, &moved).unwrap();
+    let out = std::process::Command::new(moved)
+        .args(["sim", "list", "--json"])
+        .env("PATH", alone.path())
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    let error = String::from_utf8(out.stderr).unwrap();
+    assert!(error.contains("--package sovereign-sim"), "{error}");
+}

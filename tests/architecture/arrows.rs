@@ -12,7 +12,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sovereign-protocol", &[]),
     ("sovereign-node", &["sovereign-protocol"]),
     ("sovereign-ffi", &["sovereign-node"]),
-    ("sovereign-sim", &["sovereign-node", "sovereign-protocol"]),
+    (
+        "sovereign-sim",
+        &["sovereign-node", "sovereign-protocol", "web-time"],
+    ),
+    // They stand in for crates from outside, and know nothing of ours.
+    ("futures-timer", &[]),
+    ("web-time", &[]),
     ("sovereign-dashboard", &["sovereign-node"]),
     ("sovereign", &["sovereign-dashboard", "sovereign-node"]),
 ];

@@ -58,6 +58,7 @@ fn command(action: Action) -> Result<Command, ApiError> {
         | Action::Events
         | Action::Doctor
         | Action::Id(_)
+        | Action::Sim { .. }
         | Action::Completions { .. }
         | Action::Man { .. } => {
             return Err(ApiError::new(

@@ -5,6 +5,7 @@ mod doctor;
 mod host;
 mod id;
 mod manual;
+mod sim;
 mod watch;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ pub(crate) fn run(action: Action, data: &Path, output: Output) -> Outcome<u8> {
         Action::Peers { watch: true } => watch::peers(data, output)?,
         Action::Events => watch::events(data, output)?,
         Action::Id(action) => id::run(action, data, output)?,
+        Action::Sim { arguments } => return sim::run(arguments, output),
         Action::Completions { shell } => manual::completions(shell, output)?,
         Action::Man { out } => manual::man(out.as_deref(), output)?,
         other => ask::run(other, data, output)?,

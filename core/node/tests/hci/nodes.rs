@@ -6,7 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 use sovereign_node::contract::radio::RadioFixture as _;
 
-use crate::{air::Lab, people::Person};
+use crate::{
+    air::Lab,
+    people::{Person, talk},
+};
 
 const NAMES: [&str; 5] = ["Ana", "Ben", "Cleo", "Dan", "Eva"];
 /// Five times as often as asked for: a run is over in seconds.
@@ -40,26 +43,17 @@ async fn everything_gets_through_a_chain_that_breaks() {
     }
     let mut links_cut = 0;
     let cuts = async {
-        for index in (0..NAMES.len() - 1).cycle() {
+        let mut links = (0..NAMES.len() - 1).cycle();
+        loop {
             tokio::time::sleep(CUT_EVERY).await;
+            let index = links.next().expect("a cycle");
             let (a, b) = (name(index), name(index + 1));
             let answer = lab.ask(&json!({"do": "cut", "a": a, "b": b}));
             links_cut += answer["links"].as_u64().unwrap_or(0);
         }
     };
     let mut eva = people.pop().expect("five");
-    let ana = &mut people[0];
-    let talk = async {
-        for count in 0..number {
-            ana.say(&format!("from Ana {count}")).await;
-            eva.say(&format!("from Eva {count}")).await;
-        }
-        tokio::join!(ana.hears("from Eva", number), eva.hears("from Ana", number));
-    };
-    tokio::select! {
-        () = talk => {}
-        () = cuts => unreachable!("cuts go on for ever"),
-    }
+    talk(&mut people[0], &mut eva, number, cuts).await;
     let peers = people[0].peers().await;
     assert!(!peers.is_empty(), "Ana has a neighbour");
     assert!(links_cut > 0, "nothing was cut");

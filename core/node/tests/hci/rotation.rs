@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use sovereign_node::Node;
 use sovereign_node::adapters::{clock::SystemClock, rng::OsRng};
 use sovereign_node::api::Command;
-use sovereign_node::config::{NodeConfig, Profile};
 use sovereign_node::contract::radio::RadioFixture as _;
 use sovereign_node::ports::clock::{BootId, Clock};
 use sovereign_protocol::radio::rotation::{MAX_EPOCH, SPREAD};
@@ -17,6 +16,7 @@ use sovereign_protocol::time::Now;
 
 use crate::air::Lab;
 use crate::lab::WATCHDOG;
+use crate::people;
 use crate::python::Python;
 
 /// What is shorter turns up twice by chance.
@@ -64,13 +64,7 @@ impl Alone {
         let mut lab = Lab::default();
         let clock = Ahead::new();
         let data = tempfile::tempdir().unwrap();
-        let config = NodeConfig {
-            name: Some(name.to_owned()),
-            listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
-            mdns: false,
-            ble_profile: Profile::Performance,
-            ..NodeConfig::new(data.path().to_owned())
-        };
+        let config = people::config(name, data.path());
         let by = Arc::clone(&clock) as Arc<dyn Clock>;
         let node = Node::start_by(config, lab.join().await, by).await.unwrap();
         // It has something to be recognised by: a channel, and a bundle that it carries.

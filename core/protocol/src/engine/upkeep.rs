@@ -176,19 +176,17 @@ impl Engine {
         let Some(link) = self.links.get(&id) else {
             return;
         };
-        let verdict = self
-            .strikes
-            .strike(link.ends.peer, link.ends.source, strike, now.boot);
-        // The link itself may be closed before the verdict is carried out.
-        self.let_go
-            .push((link.ends.peer, link.ends.source, verdict));
+        let (peer, source) = (link.ends.peer, link.ends.source);
+        if let Some(verdict) = self.strikes.strike(peer, source, strike, now.boot) {
+            // The link itself may be closed before the verdict is carried out.
+            self.let_go.push((peer, source, verdict));
+        }
     }
 
     /// Lets go whom [`Self::strike`] condemned, and leaves them alone for a while.
     pub(super) fn punish(&mut self, now: Now, rng: &mut impl CryptoRng) {
         for (peer, source, verdict) in core::mem::take(&mut self.let_go) {
             let reason = match verdict {
-                Verdict::Tolerate => continue,
                 Verdict::LetGo(reason) => {
                     self.ban(Subject::Peer(peer), now);
                     reason

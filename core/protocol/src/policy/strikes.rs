@@ -69,11 +69,9 @@ impl Strike {
     }
 }
 
-/// What follows from a strike.
+/// What follows from one strike too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing yet.
-    Tolerate,
     /// Close the peer's links and do not dial it for a while.
     LetGo(CloseReason),
     /// The same, and refuse its source for a while.
@@ -110,8 +108,14 @@ impl<P> Default for Strikes<P> {
 }
 
 impl<P: Copy + Ord> Strikes<P> {
-    /// A peer at this source misbehaved.
-    pub fn strike(&mut self, peer: P, source: Source, strike: Strike, now: Duration) -> Verdict {
+    /// A peer at this source misbehaved. `None`: that is borne.
+    pub fn strike(
+        &mut self,
+        peer: P,
+        source: Source,
+        strike: Strike,
+        now: Duration,
+    ) -> Option<Verdict> {
         make_room(&mut self.peers, &peer, MAX_PEERS, |record| record.last);
         let record = self.peers.entry(peer).or_default();
         let quiet = now.saturating_sub(record.last).as_secs() / FORGIVEN_EVERY.as_secs();
@@ -124,14 +128,15 @@ impl<P: Copy + Ord> Strikes<P> {
         let count = record.by_kind.entry(strike).or_default();
         *count = count.saturating_add(1);
         if record.points <= TOLERATED {
-            return Verdict::Tolerate;
+            return None;
         }
         record.points = 0;
-        if self.blame(source, now) {
-            Verdict::RefuseSource(CloseReason::Misbehaviour)
+        let reason = CloseReason::Misbehaviour;
+        Some(if self.blame(source, now) {
+            Verdict::RefuseSource(reason)
         } else {
-            Verdict::LetGo(CloseReason::Misbehaviour)
-        }
+            Verdict::LetGo(reason)
+        })
     }
 
     /// Strikes of a peer by kind.
@@ -184,31 +189,23 @@ mod tests {
 
     const T: Duration = Duration::from_secs(10_000);
     const HERE: Source = Source(1);
+    const GONE: Verdict = Verdict::LetGo(CloseReason::Misbehaviour);
 
     #[test]
     fn sixteen_broken_frames_are_borne_the_next_is_not() {
         let mut strikes = Strikes::default();
         for _ in 0..TOLERATED {
-            assert_eq!(
-                strikes.strike(7, HERE, Strike::BrokenFrame, T),
-                Verdict::Tolerate
-            );
+            assert_eq!(strikes.strike(7, HERE, Strike::BrokenFrame, T), None);
         }
         let verdict = strikes.strike(7, HERE, Strike::BrokenFrame, T);
-        assert_eq!(verdict, Verdict::LetGo(CloseReason::Misbehaviour));
+        assert_eq!(verdict, Some(GONE));
         assert_eq!(
             strikes.of(&7).collect::<Vec<_>>(),
             vec![(Strike::BrokenFrame, 17)]
         );
         // It begins anew if it comes back.
-        assert_eq!(
-            strikes.strike(7, HERE, Strike::BrokenFrame, T),
-            Verdict::Tolerate
-        );
-        assert_eq!(
-            strikes.strike(8, HERE, Strike::BrokenFrame, T),
-            Verdict::Tolerate
-        );
+        assert_eq!(strikes.strike(7, HERE, Strike::BrokenFrame, T), None);
+        assert_eq!(strikes.strike(8, HERE, Strike::BrokenFrame, T), None);
     }
 
     #[test]
@@ -226,7 +223,7 @@ mod tests {
         for (deed, needed) in deeds {
             let mut strikes = Strikes::default();
             let mut count = 1;
-            while strikes.strike(0, HERE, deed, T) == Verdict::Tolerate {
+            while strikes.strike(0, HERE, deed, T).is_none() {
                 count += 1;
             }
             assert_eq!(count, needed, "{}", deed.word());
@@ -240,30 +237,22 @@ mod tests {
             strikes.strike(7, HERE, Strike::BrokenFrame, T);
         }
         let minute = T + FORGIVEN_EVERY;
-        assert_eq!(
-            strikes.strike(7, HERE, Strike::BrokenFrame, minute),
-            Verdict::Tolerate
-        );
+        assert_eq!(strikes.strike(7, HERE, Strike::BrokenFrame, minute), None);
         let almost = minute + FORGIVEN_EVERY - Duration::from_millis(1);
-        assert_ne!(
-            strikes.strike(7, HERE, Strike::BrokenFrame, almost),
-            Verdict::Tolerate
-        );
+        assert_ne!(strikes.strike(7, HERE, Strike::BrokenFrame, almost), None);
     }
 
     #[test]
     fn a_source_of_many_bad_peers_is_refused() {
         let mut strikes = Strikes::default();
         let mut let_go = |peer, source, now| strikes.strike(peer, source, Strike::BrokenLink, now);
-        let gone = Verdict::LetGo(CloseReason::Misbehaviour);
+        let gone = Some(GONE);
+        let refused = Some(Verdict::RefuseSource(CloseReason::Misbehaviour));
         for peer in 0..TOLERATED_PEERS {
             assert_eq!(let_go(peer, HERE, T), gone);
             assert_eq!(let_go(peer, Source(2), T), gone);
         }
-        assert_eq!(
-            let_go(99, HERE, T),
-            Verdict::RefuseSource(CloseReason::Misbehaviour)
-        );
+        assert_eq!(let_go(99, HERE, T), refused);
         assert_eq!(let_go(99, HERE, T), gone);
         // Long ago does not count; just short of it does.
         assert_eq!(let_go(99, Source(2), T + SOURCE_MEMORY), gone);
@@ -271,10 +260,7 @@ mod tests {
             assert_eq!(let_go(peer, Source(2), T + SOURCE_MEMORY), gone);
         }
         let almost = T + SOURCE_MEMORY * 2 - Duration::from_millis(1);
-        assert_eq!(
-            let_go(5, Source(2), almost),
-            Verdict::RefuseSource(CloseReason::Misbehaviour)
-        );
+        assert_eq!(let_go(5, Source(2), almost), refused);
         let longer = almost + SOURCE_MEMORY * 3;
         for peer in 0..TOLERATED_PEERS {
             assert_eq!(let_go(peer, Source(3), almost), gone);

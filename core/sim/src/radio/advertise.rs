@@ -105,7 +105,7 @@ impl World {
 
     pub(super) fn advertise(&mut self, radio: RadioId, generation: u64, at: Duration) {
         let event = self.number();
-        let Some(station) = self.stations.get(&radio) else {
+        let Some(station) = self.stations.get_mut(&radio) else {
             return;
         };
         let Some(what) = &station.advertising else {
@@ -113,6 +113,7 @@ impl World {
         };
         if station.generation == generation {
             let on_air = OnAir::new(event, radio, generation, what, at);
+            station.usage.adverts += 1;
             self.counters.advertised += 1;
             self.schedule.at(on_air.ends(), Due::Heard { event });
             self.on_air.push(on_air);

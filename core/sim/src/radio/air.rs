@@ -11,6 +11,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     physics::Hardware,
     scene::Position,
+    usage::Usage,
     world::{RadioId, World, WorldEvent},
 };
 
@@ -44,7 +45,8 @@ impl Air {
     #[must_use]
     pub fn join(&self, at: Position, hardware: Hardware) -> VirtualRadio {
         let wake = Arc::new(Notify::new());
-        let id = self.0.with(|state, _| {
+        let id = self.0.with(|state, now| {
+            state.world.advance(now, &mut state.rng);
             let id = state.world.join(at, hardware, &mut state.rng);
             state.wakers.insert(id, Arc::clone(&wake));
             id
@@ -60,6 +62,12 @@ impl Air {
     pub fn handle(&self, event: WorldEvent) {
         self.0
             .with(|state, now| state.world.handle(event, now, &mut state.rng));
+    }
+
+    /// What a radio did so far; `None` when it is not there any more.
+    #[must_use]
+    pub fn usage(&self, radio: RadioId) -> Option<Usage> {
+        self.0.with(|state, now| state.world.usage(radio, now))
     }
 
     /// Looks at the world.

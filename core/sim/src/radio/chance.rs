@@ -7,17 +7,17 @@ use rand_core::Rng;
 use super::physics::Span;
 
 /// Uniform in [0, 1), 53 bits.
-pub(super) fn unit(rng: &mut impl Rng) -> f64 {
+pub(crate) fn unit(rng: &mut impl Rng) -> f64 {
     as_unit(rng.next_u64())
 }
 
 /// True with this probability; nothing is drawn where it is certain.
-pub(super) fn happens(probability: f64, rng: &mut impl Rng) -> bool {
+pub(crate) fn happens(probability: f64, rng: &mut impl Rng) -> bool {
     probability > 0.0 && (probability >= 1.0 || unit(rng) < probability)
 }
 
 /// Uniform in a span; nothing is drawn where it is a point.
-pub(super) fn within(span: Span, rng: &mut impl Rng) -> Duration {
+pub(crate) fn within(span: Span, rng: &mut impl Rng) -> Duration {
     let width = span.max.saturating_sub(span.min);
     if width.is_zero() {
         return span.min;
@@ -26,7 +26,7 @@ pub(super) fn within(span: Span, rng: &mut impl Rng) -> Duration {
 }
 
 /// One of so many; 0 where there is none.
-pub(super) fn index(count: usize, rng: &mut impl Rng) -> usize {
+pub(crate) fn index(count: usize, rng: &mut impl Rng) -> usize {
     if count < 2 {
         return 0;
     }
@@ -34,13 +34,18 @@ pub(super) fn index(count: usize, rng: &mut impl Rng) -> usize {
     (unit(rng) * count as f64) as usize
 }
 
+/// Of the exponential distribution, in units of its mean.
+pub(crate) fn exponential(rng: &mut impl Rng) -> f64 {
+    -libm::log(1.0 - unit(rng))
+}
+
 /// Of the standard normal distribution (Box and Muller 1958).
-pub(super) fn normal(rng: &mut impl Rng) -> f64 {
+pub(crate) fn normal(rng: &mut impl Rng) -> f64 {
     bell(rng.next_u64(), rng.next_u64())
 }
 
 /// A standard normal value that belongs to two numbers under a seed, whoever asks, and when.
-pub(super) fn normal_of(seed: u64, low: u64, high: u64) -> f64 {
+pub(crate) fn normal_of(seed: u64, low: u64, high: u64) -> f64 {
     let first = mix(mix(mix(seed) ^ low) ^ high);
     bell(first, mix(first))
 }
@@ -55,7 +60,7 @@ fn as_unit(bits: u64) -> f64 {
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
-fn mix(state: u64) -> u64 {
+pub(crate) fn mix(state: u64) -> u64 {
     let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

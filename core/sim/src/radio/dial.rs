@@ -203,6 +203,8 @@ impl World {
 
     fn open_end(&mut self, radio: RadioId, key: LinkKey, side: Side) -> Option<End> {
         let station = self.stations.get_mut(&radio)?;
+        station.account(self.now);
+        station.usage.links += 1;
         let link = station.number_link();
         station.links.insert(link, (key, side));
         Some(End {

@@ -166,6 +166,9 @@ impl World {
         if end.open {
             let (radio, link) = (end.radio, end.link);
             self.counters.frames_delivered += 1;
+            if let Some(station) = self.stations.get_mut(&radio) {
+                station.usage.received_bytes += frame.len() as u64;
+            }
             self.tell(radio, RadioEvent::Frame { link, frame });
         }
     }
@@ -280,6 +283,10 @@ impl World {
     ) {
         self.counters.frames += 1;
         self.counters.frame_bytes += frame.len() as u64;
+        if let Some(sender) = self.stations.get_mut(&radios[0]) {
+            sender.usage.sent += 1;
+            sender.usage.sent_bytes += frame.len() as u64;
+        }
         let done = now
             + self
                 .physics
@@ -356,6 +363,7 @@ impl World {
             end.waiting.clear();
             let (radio, number) = (end.radio, end.link);
             if let Some(station) = self.stations.get_mut(&radio) {
+                station.account(self.now);
                 station.links.remove(&number);
             }
             let why = String::from(why);

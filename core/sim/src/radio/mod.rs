@@ -6,7 +6,7 @@
 //! [`Radio`](sovereign_node::ports::radio::Radio)s, so that whole nodes run over it.
 //! `Air::new(World::ideal(), seed)` is the port's in-memory twin.
 //!
-//! Modelled: path loss, shadowing, fading, sensitivity; advertising events on three channels, their
+//! Modelled: path loss, walls, shadowing, fading, sensitivity; advertising events on three channels, their
 //! collisions, scan windows, the scan response and the scramble for it; addresses that change with the
 //! epoch; set-up time, the limit of links; GATT operations, the byte rate that a radio's links
 //! share, frame loss, overtaking; supervision. Not modelled: L2CAP channels, extended advertising,
@@ -15,17 +15,21 @@
 
 mod advertise;
 mod air;
-mod chance;
+pub(crate) mod chance;
 mod dial;
 mod inbox;
 mod link;
 mod physics;
-mod scene;
+pub(crate) mod scene;
 mod schedule;
 mod station;
+mod usage;
+pub(crate) mod walls;
 mod world;
 
 pub use air::{Air, VirtualRadio};
 pub use physics::{Dialling, Hardware, Physics, Reordering, Shadowing, Span};
 pub use scene::Position;
+pub use usage::Usage;
+pub use walls::Wall;
 pub use world::{Counters, RadioId, World, WorldEvent};

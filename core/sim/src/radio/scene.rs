@@ -7,6 +7,7 @@ use rand_core::Rng;
 use super::{
     chance,
     physics::{Physics, Shadowing},
+    walls::{Wall, Walls},
     world::RadioId,
 };
 
@@ -51,6 +52,7 @@ pub(super) struct Scene {
     exponent: f64,
     horizon_m: f64,
     shadowing: Shadowing,
+    walls: Walls,
     places: BTreeMap<RadioId, Place>,
     /// Who is within the horizon of whom; rebuilt when asked for after a change.
     near: Option<BTreeMap<RadioId, Vec<RadioId>>>,
@@ -64,10 +66,15 @@ impl Scene {
             exponent: physics.path_loss_exponent,
             horizon_m: physics.horizon_m,
             shadowing: physics.shadowing,
+            walls: Walls::default(),
             places: BTreeMap::new(),
             near: None,
             shadows: BTreeMap::new(),
         }
+    }
+
+    pub(super) fn set_walls(&mut self, walls: Vec<Wall>) {
+        self.walls = Walls::new(walls);
     }
 
     pub(super) fn put(&mut self, radio: RadioId, position: Position) {
@@ -93,12 +100,13 @@ impl Scene {
         near.get(&radio).cloned().unwrap_or_default()
     }
 
-    /// Path loss alone from one to the other, in dB, positive; `None` beyond the horizon.
+    /// Path loss and walls from one to the other, in dB; `None` beyond the horizon.
     pub(super) fn path_loss_db(&self, one: RadioId, other: RadioId) -> Option<f64> {
         let (one, other) = (self.places.get(&one)?, self.places.get(&other)?);
         let distance = one.position.distance(other.position);
-        (distance <= self.horizon_m)
-            .then(|| 10.0 * self.exponent * libm::log10(distance.max(NEAREST_M)))
+        (distance <= self.horizon_m).then(|| {
+            path_loss_db(self.exponent, distance) + self.walls.loss_db(one.position, other.position)
+        })
     }
 
     /// Path loss and shadow, in dB; the same both ways. `None` beyond the horizon.
@@ -137,6 +145,11 @@ impl Scene {
         shadow.at = shadow.at.max(now);
         law.sigma_db * shadow.value
     }
+}
+
+/// The log-distance model over so many metres, in dB against 1 m.
+pub(crate) fn path_loss_db(exponent: f64, distance_m: f64) -> f64 {
+    10.0 * exponent * libm::log10(distance_m.max(NEAREST_M))
 }
 
 /// By a grid of cells as wide as the horizon: whoever is near is in the same cell or beside it.

@@ -10,6 +10,7 @@ use super::{
     inbox::Inbox,
     link::{LinkKey, Side},
     physics::{CHANNELS, Hardware, MIN_SCAN_INTERVAL},
+    usage::Usage,
 };
 
 /// Addresses that a radio remembers to have heard; the one known longest goes first.
@@ -32,10 +33,13 @@ pub(super) struct Station {
     next_link: u64,
     /// Its air is taken by frames until then.
     pub(super) free_at: Duration,
+    pub(super) usage: Usage,
+    /// Until when times are accounted for.
+    accounted: Duration,
 }
 
 impl Station {
-    pub(super) fn new(hardware: Hardware, address: RadioAddress) -> Self {
+    pub(super) fn new(hardware: Hardware, address: RadioAddress, now: Duration) -> Self {
         let mut inbox = Inbox::default();
         inbox.push(RadioEvent::State(RadioState::On));
         Self {
@@ -52,11 +56,21 @@ impl Station {
             links: BTreeMap::new(),
             next_link: 0,
             free_at: Duration::ZERO,
+            usage: Usage::default(),
+            accounted: now,
         }
     }
 
     pub(super) fn is_on(&self) -> bool {
         self.state == RadioState::On
+    }
+
+    /// To be called before its state changes.
+    pub(super) fn account(&mut self, now: Duration) {
+        let time = now.saturating_sub(self.accounted);
+        self.accounted = self.accounted.max(now);
+        let scan = self.scan.map(Scan::share);
+        self.usage.pass(time, self.is_on(), scan, self.links.len());
     }
 
     pub(super) fn may_link(&self) -> bool {
@@ -103,6 +117,11 @@ impl Scan {
             since,
             first_channel,
         }
+    }
+
+    /// How much of the time it listens.
+    pub(super) fn share(self) -> f64 {
+        self.window.as_secs_f64() / self.interval.as_secs_f64()
     }
 
     /// Whether it listens to this channel all the while: one channel after the other, one in each
@@ -206,7 +225,7 @@ mod tests {
 
     #[test]
     fn reported_strength_fits_its_field() {
-        let mut station = Station::new(Hardware::phone(), RadioAddress(1));
+        let mut station = Station::new(Hardware::phone(), RadioAddress(1), Duration::ZERO);
         for (dbm, said) in [(-65.4, -65), (-65.6, -66), (-500.0, -127), (90.0, 20)] {
             assert_eq!(station.report(dbm), Some(said));
         }

@@ -18,6 +18,8 @@ use super::{
     scene::{Position, Scene},
     schedule::Schedule,
     station::{Scan, Station},
+    usage::Usage,
+    walls::Wall,
 };
 
 /// A radio of one world.
@@ -83,6 +85,7 @@ pub struct World {
     pub(super) schedule: Schedule<Due>,
     pub(super) on_air: Vec<OnAir>,
     pub(super) counters: Counters,
+    pub(super) now: Duration,
     told: BTreeSet<RadioId>,
     next_radio: u32,
     next_number: u64,
@@ -141,10 +144,18 @@ impl World {
             schedule: Schedule::default(),
             on_air: Vec::new(),
             counters: Counters::default(),
+            now: Duration::ZERO,
             told: BTreeSet::new(),
             next_radio: 0,
             next_number: 0,
         }
+    }
+
+    /// The same world with walls in it. Links there already notice them with the next move.
+    #[must_use]
+    pub fn with_walls(mut self, walls: Vec<Wall>) -> Self {
+        self.scene.set_walls(walls);
+        self
     }
 
     /// A world without imperfections: the twin for tests of what stands above it.
@@ -158,7 +169,8 @@ impl World {
         let radio = RadioId(self.next_radio);
         self.next_radio += 1;
         let address = self.draw_address(radio, rng);
-        self.stations.insert(radio, Station::new(hardware, address));
+        self.stations
+            .insert(radio, Station::new(hardware, address, self.now));
         self.scene.put(radio, at);
         self.told.insert(radio);
         radio
@@ -175,6 +187,7 @@ impl World {
         now: Duration,
         rng: &mut impl Rng,
     ) -> Result<(), RadioError> {
+        self.now = self.now.max(now);
         if !self.stations.get(&radio).is_some_and(Station::is_on) {
             return Err(RadioError::Unavailable);
         }
@@ -200,6 +213,7 @@ impl World {
 
     /// Something happens. Radios that are not there are passed over.
     pub fn handle(&mut self, event: WorldEvent, now: Duration, rng: &mut impl Rng) {
+        self.now = self.now.max(now);
         match event {
             WorldEvent::Move { radio, to } => {
                 if let Some(station) = self.stations.get(&radio) {
@@ -214,6 +228,7 @@ impl World {
                 let Some(station) = self.stations.get_mut(&radio) else {
                     return;
                 };
+                station.account(now);
                 let goes_off = station.is_on() && state != RadioState::On;
                 station.state = state.clone();
                 self.tell(radio, RadioEvent::State(state));
@@ -240,6 +255,7 @@ impl World {
     /// Lets everything happen that is planned until now, each thing at its own time.
     pub fn advance(&mut self, now: Duration, rng: &mut impl Rng) {
         while let Some((at, due)) = self.schedule.pop(now) {
+            self.now = at;
             match due {
                 Due::Advertise { radio, generation } => self.advertise(radio, generation, at),
                 Due::Heard { event } => self.heard(event, at, rng),
@@ -262,6 +278,7 @@ impl World {
                 Due::Supervise { link, lost_since } => self.supervise(link, lost_since, at, rng),
             }
         }
+        self.now = self.now.max(now);
     }
 
     /// When something is planned next.
@@ -280,7 +297,7 @@ impl World {
         self.stations.get_mut(&radio)?.inbox.pop()
     }
 
-    /// Strength in dBm at which one hears another by distance alone; `None` beyond the horizon.
+    /// Strength in dBm at which one hears another by distance and walls alone; `None` beyond the horizon.
     #[must_use]
     pub fn mean_dbm(&self, from: RadioId, to: RadioId) -> Option<f64> {
         let sender = self.stations.get(&from)?;
@@ -290,6 +307,14 @@ impl World {
     /// The links of which both ends still think that they have one: dialler, listener.
     pub fn links(&self) -> impl Iterator<Item = (RadioId, RadioId)> + '_ {
         self.links.values().filter_map(Link::radios)
+    }
+
+    /// What a radio did until `now`; `None` when it is not there any more.
+    #[must_use]
+    pub fn usage(&mut self, radio: RadioId, now: Duration) -> Option<Usage> {
+        let station = self.stations.get_mut(&radio)?;
+        station.account(now);
+        Some(station.usage)
     }
 
     /// What was counted.
@@ -343,6 +368,7 @@ impl World {
     fn scan(&mut self, radio: RadioId, duty: Option<ScanDuty>, now: Duration, rng: &mut impl Rng) {
         let channel = chance::index(CHANNELS, rng);
         if let Some(station) = self.stations.get_mut(&radio) {
+            station.account(now);
             station.scan = duty.map(|duty| Scan::new(duty, now, channel));
         }
     }

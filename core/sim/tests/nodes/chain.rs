@@ -6,7 +6,10 @@ use std::time::Duration;
 use sovereign_node::ports::radio::RadioState;
 use sovereign_sim::radio::{Air, Hardware, Physics, Shadowing, VirtualRadio, World, WorldEvent};
 
-use super::{people::Person, place};
+use super::{
+    people::{Person, talk},
+    place,
+};
 
 /// Apart from each other: two such steps are out of range.
 const STEP: f64 = 16.0;
@@ -29,26 +32,17 @@ async fn everything_gets_through_a_chain_that_breaks() {
         people.push(Person::start(name, radio).await);
     }
     let cuts = async {
-        for radio in middle.into_iter().cycle() {
+        let mut radios = middle.iter().cycle();
+        loop {
             tokio::time::sleep(CUT_EVERY).await;
+            let radio = *radios.next().expect("a cycle");
             for state in [RadioState::Off("cut".to_owned()), RadioState::On] {
                 air.handle(WorldEvent::Switch { radio, state });
             }
         }
     };
     let mut eva = people.pop().expect("five");
-    let ana = &mut people[0];
-    let talk = async {
-        for count in 0..number {
-            ana.say(&format!("from Ana {count}")).await;
-            eva.say(&format!("from Eva {count}")).await;
-        }
-        tokio::join!(ana.hears("from Eva", number), eva.hears("from Ana", number));
-    };
-    tokio::select! {
-        () = talk => {}
-        () = cuts => unreachable!("cuts go on for ever"),
-    }
+    talk(&mut people[0], &mut eva, number, cuts).await;
     let counters = air.look(World::counters);
     println!("{number} texts each way over four hops: {counters:?}");
     eva.stop().await;

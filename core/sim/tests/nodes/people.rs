@@ -1,6 +1,6 @@
 //! A node with a radio and nothing else, and what is asked of it.
 
-use std::time::Duration;
+use std::{convert::Infallible, path::Path, time::Duration};
 
 use sovereign_node::{
     EventStream, Node,
@@ -14,6 +14,37 @@ const HANG: Duration = Duration::from_secs(120);
 
 const CHANNEL: &str = "#field";
 
+/// A node with a name that listens on this machine alone, and looks around as often as it can.
+pub(crate) fn config(name: &str, data: &Path) -> NodeConfig {
+    NodeConfig {
+        name: Some(name.to_owned()),
+        listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
+        mdns: false,
+        ble_profile: Profile::Performance,
+        ..NodeConfig::new(data.to_owned())
+    }
+}
+
+/// Two talk while `trouble` goes on, which has no end: everything arrives exactly once, both ways.
+pub(crate) async fn talk(
+    ana: &mut Person,
+    eva: &mut Person,
+    number: usize,
+    trouble: impl Future<Output = Infallible>,
+) {
+    let talk = async {
+        for count in 0..number {
+            ana.say(&format!("from Ana {count}")).await;
+            eva.say(&format!("from Eva {count}")).await;
+        }
+        tokio::join!(ana.hears("from Eva", number), eva.hears("from Ana", number));
+    };
+    tokio::select! {
+        () = talk => {}
+        never = trouble => match never {},
+    }
+}
+
 pub(crate) struct Person {
     node: Node,
     events: EventStream,
@@ -23,14 +54,8 @@ pub(crate) struct Person {
 impl Person {
     pub(crate) async fn start(name: &str, radio: impl Radio) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let config = NodeConfig {
-            name: Some(name.to_owned()),
-            listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
-            mdns: false,
-            ble_profile: Profile::Performance,
-            ..NodeConfig::new(data.path().to_owned())
-        };
-        let node = Node::start_on(config, radio).await.unwrap();
+        let node = Node::start_on(config(name, data.path()), radio).await;
+        let node = node.unwrap();
         let events = node.subscribe();
         let target = CHANNEL.to_owned();
         node.call(Command::ChannelJoin { target }).await.unwrap();

@@ -8,7 +8,9 @@ use sovereign_node::ports::radio::{
     Advertising, RADIO_FRAMES, RADIO_INBOX, RadioCommand, RadioError, RadioEvent, RadioState,
 };
 use sovereign_protocol::id::LinkId;
-use sovereign_sim::radio::{Dialling, Hardware, Physics, RadioId, Reordering, Span, WorldEvent};
+use sovereign_sim::radio::{
+    Dialling, Hardware, Physics, RadioId, Reordering, Span, Usage, WorldEvent,
+};
 
 use crate::run::{ALWAYS, MS, Run, SECOND, advertising};
 
@@ -431,4 +433,51 @@ fn no_frame_comes_after_down() {
     run.pass(60 * SECOND);
     assert_eq!(run.frames(one), []);
     assert!(before < 4, "nothing was held back");
+}
+
+/// SIM-5: what a radio did is counted for it alone, and a pause takes nothing.
+#[test]
+fn each_radio_has_its_own_usage() {
+    let (mut run, one, other, [link, _]) = pair(paced());
+    run.scan(one, ALWAYS);
+    let before = [one, other].map(|radio| run.world.usage(radio, run.now).unwrap());
+    let start = run.now;
+    run.send(one, link, vec![0; 20]).unwrap();
+    run.pass(10 * SECOND);
+    let off = RadioState::Off("pause".to_owned());
+    run.handle(WorldEvent::Switch {
+        radio: one,
+        state: off,
+    });
+    run.pass(10 * SECOND);
+    let [sender, receiver] = [(one, 0), (other, 1)].map(|(radio, number)| {
+        let now = run.world.usage(radio, run.now).unwrap();
+        let before = before[number];
+        Usage {
+            on: now.on - before.on,
+            scan: now.scan - before.scan,
+            link: now.link - before.link,
+            adverts: now.adverts - before.adverts,
+            links: now.links - before.links,
+            sent: now.sent - before.sent,
+            sent_bytes: now.sent_bytes - before.sent_bytes,
+            received_bytes: now.received_bytes - before.received_bytes,
+        }
+    });
+    assert_eq!(run.now - start, 20 * SECOND);
+    let ten = Usage {
+        on: 10 * SECOND,
+        scan: 10 * SECOND,
+        link: 10 * SECOND,
+        sent: 1,
+        sent_bytes: 20,
+        ..Usage::default()
+    };
+    assert_eq!(sender, ten);
+    assert_eq!((receiver.on, receiver.scan), (20 * SECOND, Duration::ZERO));
+    assert_eq!((receiver.sent, receiver.received_bytes), (0, 20));
+    run.advertise(other, SECOND);
+    run.pass(10 * SECOND);
+    let adverts = run.world.usage(other, run.now).unwrap().adverts - before[1].adverts;
+    assert!((9..=11).contains(&adverts), "{adverts}");
 }

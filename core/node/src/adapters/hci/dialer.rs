@@ -2,21 +2,21 @@
 
 use std::ops::ControlFlow;
 
-use bt_hci::param::Status;
 use sovereign_protocol::link_kind::Role;
 use sovereign_protocol::radio::advert::{FROM_NODE, HELLO, Hello, MAX_HELLO, SERVICE, TO_NODE};
 use tokio::time::timeout;
 use trouble_host::att::AttErrorCode;
 use trouble_host::attribute::Characteristic;
 use trouble_host::connection::Connection;
-use trouble_host::gatt::{GattClient, GattConnection, GattConnectionEvent, GattEvent};
+use trouble_host::gatt::{GattClient, GattConnection, GattEvent};
 use trouble_host::l2cap::L2capChannel;
 
 use super::air::Air;
 use super::echo;
 use super::gatt::uuid;
 use super::link::{
-    SET_UP_WITHIN, Why, channel_config, channel_frame, gatt_frame, hang_up, over_channel, up, words,
+    SET_UP_WITHIN, Why, channel_config, channel_frame, gatt_frame, hang_up, next_request,
+    over_channel, up, words,
 };
 use super::pool::Pool;
 use super::session::Hci;
@@ -174,30 +174,16 @@ async fn open_channel<'s>(
 /// operating systems do, and is refused the rest. Returns when the connection ends.
 async fn refuse(air: &Air<'_, '_>, ours: &GattConnection<'_, '_, Pool>) -> Why {
     loop {
-        match ours.next().await {
-            GattConnectionEvent::Disconnected { reason } => return disconnected(reason),
-            GattConnectionEvent::RequestConnectionParams(request) => {
-                // What was asked for at the connection stays; accepting takes a command, see session.rs.
-                let _ = request.reject(air.stack).await;
+        let reply = match next_request(air, ours).await {
+            Ok(GattEvent::Read(read)) if read.handle() == air.database.hello.handle => {
+                read.reject(AttErrorCode::READ_NOT_PERMITTED)
             }
-            GattConnectionEvent::Gatt { event } => {
-                let reply = match event {
-                    GattEvent::Read(read) if read.handle() == air.database.hello.handle => {
-                        read.reject(AttErrorCode::READ_NOT_PERMITTED)
-                    }
-                    GattEvent::Write(write) => write.reject(AttErrorCode::WRITE_NOT_PERMITTED),
-                    other => other.accept(),
-                };
-                if let Ok(reply) = reply {
-                    reply.send().await;
-                }
-            }
-            _ => {}
+            Ok(GattEvent::Write(write)) => write.reject(AttErrorCode::WRITE_NOT_PERMITTED),
+            Ok(other) => other.accept(),
+            Err(why) => return why,
+        };
+        if let Ok(reply) = reply {
+            reply.send().await;
         }
     }
-}
-
-/// Words for a status.
-pub(super) fn disconnected(reason: Status) -> Why {
-    format!("disconnected: {reason:?}")
 }

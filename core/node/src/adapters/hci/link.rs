@@ -6,6 +6,7 @@ use std::time::Duration;
 use sovereign_protocol::{id::LinkId, link_kind::Role};
 use tokio::time::timeout;
 use trouble_host::connection::Connection;
+use trouble_host::gatt::{GattConnection, GattConnectionEvent, GattEvent};
 use trouble_host::l2cap::{CreditFlowPolicy, L2capChannel, L2capChannelConfig};
 
 use super::MAX_FRAME;
@@ -63,6 +64,26 @@ pub(super) async fn hang_up(connection: &Connection<'_, Pool>) {
     };
     // The controller does not say so: the host gives the place away in any case.
     let _ = timeout(GONE_WITHIN, gone).await;
+}
+
+/// The next request of the other side, still to be answered; why there is none when the connection ends.
+pub(super) async fn next_request<'s, 'v>(
+    air: &Air<'_, '_>,
+    ours: &GattConnection<'s, 'v, Pool>,
+) -> Result<GattEvent<'s, 'v, Pool>, Why> {
+    loop {
+        match ours.next().await {
+            GattConnectionEvent::Disconnected { reason } => {
+                return Err(format!("disconnected: {reason:?}"));
+            }
+            GattConnectionEvent::RequestConnectionParams(request) => {
+                // What was asked for at the connection stays; accepting takes a command, see session.rs.
+                let _ = request.reject(air.stack).await;
+            }
+            GattConnectionEvent::Gatt { event } => return Ok(event),
+            _ => {}
+        }
+    }
 }
 
 /// The life of a link over a channel, from `Up` until the node closes it (`Break`) or the channel ends.

@@ -8,14 +8,14 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use trouble_host::att::AttErrorCode;
 use trouble_host::connection::Connection;
-use trouble_host::gatt::{GattConnection, GattConnectionEvent, GattEvent, WriteEvent};
+use trouble_host::gatt::{GattConnection, GattEvent, WriteEvent};
 use trouble_host::l2cap::L2capChannel;
 
 use super::air::Air;
-use super::dialer::disconnected;
 use super::echo;
 use super::link::{
-    SET_UP_WITHIN, Why, channel_config, channel_frame, gatt_frame, hang_up, over_channel, up, words,
+    SET_UP_WITHIN, Why, channel_config, channel_frame, gatt_frame, hang_up, next_request,
+    over_channel, up, words,
 };
 use super::pool::Pool;
 use crate::ports::radio::{Bearer, RadioAddress};
@@ -161,43 +161,30 @@ async fn take_channel<'s>(
 /// Answers requests until the connection ends or is no longer wanted.
 async fn serve(air: &Air<'_, '_>, desk: &Desk, ours: &GattConnection<'_, '_, Pool>) -> Why {
     loop {
-        match ours.next().await {
-            GattConnectionEvent::Disconnected { reason } => return disconnected(reason),
-            GattConnectionEvent::RequestConnectionParams(request) => {
-                // What was asked for at the connection stays; accepting takes a command, see session.rs.
-                let _ = request.reject(air.stack).await;
-            }
-            GattConnectionEvent::Gatt { event } => {
-                let reply = match event {
-                    GattEvent::Read(read) if read.handle() == air.database.hello.handle => {
-                        if says_hello(air, desk) {
-                            read.accept()
-                        } else {
-                            read.reject(AttErrorCode::READ_NOT_PERMITTED)
-                        }
-                    }
-                    GattEvent::Write(write) => {
-                        if write.handle() == air.database.to_node.handle {
-                            taken(air, desk, write)
-                        } else {
-                            write.accept()
-                        }
-                    }
-                    other => other.accept(),
-                };
-                if let Ok(reply) = reply {
-                    reply.send().await;
-                }
-                // After the answer, or the first notification would overtake it.
-                let wants = air.database.from_node.should_notify(ours);
-                if wants && !desk.subscribed.replace(true) {
-                    desk.subscription.notify_one();
-                }
-                if !wants && desk.subscribed.get() {
-                    return "the other side wants nothing more".to_owned();
+        let reply = match next_request(air, ours).await {
+            Ok(GattEvent::Read(read)) if read.handle() == air.database.hello.handle => {
+                if says_hello(air, desk) {
+                    read.accept()
+                } else {
+                    read.reject(AttErrorCode::READ_NOT_PERMITTED)
                 }
             }
-            _ => {}
+            Ok(GattEvent::Write(write)) if write.handle() == air.database.to_node.handle => {
+                taken(air, desk, write)
+            }
+            Ok(other) => other.accept(),
+            Err(why) => return why,
+        };
+        if let Ok(reply) = reply {
+            reply.send().await;
+        }
+        // After the answer, or the first notification would overtake it.
+        let wants = air.database.from_node.should_notify(ours);
+        if wants && !desk.subscribed.replace(true) {
+            desk.subscription.notify_one();
+        }
+        if !wants && desk.subscribed.get() {
+            return "the other side wants nothing more".to_owned();
         }
     }
 }

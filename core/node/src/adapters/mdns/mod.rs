@@ -224,8 +224,9 @@ impl MdnsLan {
         if step == 0 {
             let addresses = self.networks.addresses();
             self.health.set_usable(!addresses.is_empty());
-            let changed = self.interfaces.as_ref() != Some(&addresses);
-            if changed || std::mem::take(&mut self.carrier_changed) {
+            // Taken whatever the addresses say: one event tells of both.
+            let carrier_changed = std::mem::take(&mut self.carrier_changed);
+            if carrier_changed || self.interfaces.as_ref() != Some(&addresses) {
                 self.interfaces = Some(addresses);
                 self.untold_interfaces = true;
             }

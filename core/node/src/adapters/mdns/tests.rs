@@ -137,3 +137,25 @@ async fn interfaces_are_told_and_the_state_is_decided() {
         assert!(state.is_err());
     }
 }
+
+/// LOC-1: what changed together is told together.
+#[tokio::test]
+async fn a_new_carrier_with_new_addresses_is_told_once() {
+    let mut node = Fixture::default().join().await;
+    let now = Instant::now();
+    for (addresses_change, carrier_changes) in
+        [(true, true), (true, false), (false, true), (false, false)]
+    {
+        let known = node.networks.addresses();
+        node.interfaces = (!addresses_change).then_some(known);
+        if carrier_changes {
+            node.network_changed(Change::Carrier, now);
+        }
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            node.settle(0, now);
+            told.push(std::mem::take(&mut node.untold_interfaces));
+        }
+        assert_eq!(told, [addresses_change || carrier_changes, false]);
+    }
+}

@@ -1,0 +1,128 @@
+//! The `sovereign-sim` command, as people, scripts and CI use it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+use std::{
+    process::{Command, Output},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use serde_json::Value;
+
+fn sim(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sovereign-sim"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn done(arguments: &[&str]) -> Value {
+    let out = sim(arguments);
+    assert!(out.status.success(), "{out:?}");
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+fn failed(arguments: &[&str]) -> (i32, Value) {
+    let out = sim(&[arguments, &["--json"]].concat());
+    let error: Value = serde_json::from_slice(&out.stderr).unwrap();
+    assert!(
+        error["error"]["hint"]
+            .as_str()
+            .is_some_and(|hint| !hint.is_empty())
+    );
+    (out.status.code().unwrap(), error)
+}
+
+/// Keeps every core busy while something runs.
+fn under_stress<T>(run: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        for _ in 0..2 * cores {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let result = run();
+        over.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+/// SIM-3, must show b: the same seed is the same run, libp2p and all, however busy the machine is; another seed
+/// is another.
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for scenario in ["two-phones", "campfire"] {
+        let run = |seed| done(&["run", scenario, "--seed", seed, "--json"])["trace"].clone();
+        let first = run("7");
+        assert_eq!(under_stress(|| run("7")), first, "{scenario}");
+        assert_ne!(run("8"), first, "{scenario}");
+    }
+}
+
+#[test]
+fn the_recording_is_written_once_and_ends_with_its_trace() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = directory.path().join("out");
+    let report = report.to_str().unwrap();
+    let arguments = ["run", "two-phones", "--report", report, "--json"];
+    let trace = done(&arguments)["trace"].clone();
+    let recording = std::fs::read_to_string(format!("{report}/recording.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(recording.lines().last().unwrap()).unwrap();
+    assert_eq!(last["trace"], trace);
+    let (code, error) = failed(&["run", "two-phones", "--report", report]);
+    assert_eq!((code, &error["error"]["kind"]), (1, &"exists".into()));
+}
+
+#[test]
+fn what_cannot_be_run_says_where_and_what_to_do() {
+    let (code, error) = failed(&["run", "no-such-scenario"]);
+    assert_eq!((code, &error["error"]["kind"]), (2, &"not_found".into()));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mine.toml");
+    std::fs::write(&file, "name = \"mine\"\nduration = \"many years\"\n").unwrap();
+    let (code, error) = failed(&["run", file.to_str().unwrap()]);
+    assert_eq!((code, &error["error"]["kind"]), (2, &"invalid".into()));
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("mine.toml:"), "{message}");
+    let (code, _) = failed(&["run"]);
+    assert_eq!(code, 2);
+}
+
+/// What a terminal's Ctrl-C sends.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_writes_what_has_run() {
+    use std::io::{BufRead as _, BufReader};
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("long.toml");
+    let text = include_str!("../scenarios/campfire.toml").replace("20 min", "20 d");
+    std::fs::write(&file, text).unwrap();
+    let report = directory.path().join("out");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sovereign-sim"))
+        .args(["run", file.to_str().unwrap(), "--json", "--report"])
+        .arg(&report)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let recording = report.join("recording.jsonl");
+    while !std::fs::metadata(&recording).is_ok_and(|file| file.len() > 0) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    let kill = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(kill.success());
+    let mut line = String::new();
+    let stdout = child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    assert!(child.wait().unwrap().success());
+    let told: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(told["complete"], false);
+    let text = std::fs::read_to_string(&recording).unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(last["trace"], told["trace"]);
+}
