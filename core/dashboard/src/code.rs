@@ -17,7 +17,8 @@ const TRIES: u32 = 10;
 #[derive(Clone)]
 pub struct Codes {
     rng: Arc<dyn Rng>,
-    state: Arc<Mutex<u32>>,
+    /// Wrong tries at the present code.
+    wrong: Arc<Mutex<u32>>,
     shown: watch::Sender<String>,
 }
 
@@ -33,7 +34,7 @@ impl Codes {
         let (shown, _) = watch::channel(draw(&*rng));
         Self {
             rng,
-            state: Arc::default(),
+            wrong: Arc::default(),
             shown,
         }
     }
@@ -61,7 +62,7 @@ impl Codes {
     }
 
     fn lock(&self) -> MutexGuard<'_, u32> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

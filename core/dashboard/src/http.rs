@@ -68,7 +68,7 @@ pub(crate) async fn answer<S: Source>(
             false => unknown(shared),
         },
         (_, "/api/session" | "/api/counters" | "/api/live") => wrong_method(),
-        (Method::GET | Method::HEAD, path) => match assets::find(path) {
+        (Method::GET, path) => match assets::find(path) {
             Some(asset) => {
                 let mut answer = dressed(StatusCode::OK, Bytes::from_static(asset.body));
                 header(&mut answer, CONTENT_TYPE, asset.mime);

@@ -1,12 +1,17 @@
 //! The listening socket, and what all its connections share.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use sovereign_node::ports::rng::Rng;
-use std::sync::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},

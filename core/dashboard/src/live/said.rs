@@ -41,18 +41,18 @@ pub(super) enum Said<'a> {
 pub(super) struct Answer {
     pub(super) id: u64,
     #[serde(flatten)]
-    pub(super) result: Result_,
+    pub(super) result: Outcome,
 }
 
 /// Done or not done; the keys of the control socket.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Result_ {
+pub(super) enum Outcome {
     Ok(Reply),
     Error(ApiError),
 }
 
-impl From<Result<Reply, ApiError>> for Result_ {
+impl From<Result<Reply, ApiError>> for Outcome {
     fn from(result: Result<Reply, ApiError>) -> Self {
         match result {
             Ok(reply) => Self::Ok(reply),
