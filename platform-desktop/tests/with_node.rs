@@ -7,6 +7,7 @@ mod support;
 use std::{
     fs,
     io::{BufRead as _, BufReader, Lines, Read as _, Write as _},
+    os::unix::net::UnixStream,
     path::Path,
     process::{Child, ChildStdout, Stdio},
 };
@@ -258,12 +259,11 @@ fn the_dashboard_and_its_code_are_told_on_our_own_output_alone() {
     let code = told["code"].as_str().unwrap();
     let host = url.strip_prefix("http://").unwrap().trim_end_matches('/');
     assert!(host.starts_with("127.0.0.1:") && !url.contains(code));
-    let mut others = program(["events", "--json", "--data"])
-        .arg(root.path())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut heard = BufReader::new(others.stdout.take().unwrap()).lines();
+    let mut others = UnixStream::connect(root.path().join("control.sock")).unwrap();
+    others.write_all(b"{\"command\":\"events\"}\n").unwrap();
+    let mut heard = BufReader::new(others).lines();
+    let listening = heard.next().unwrap().unwrap();
+    assert!(listening.starts_with("{\"ok\""), "{listening}");
 
     let body = json!({ "code": code }).to_string();
     let request = format!(
@@ -290,14 +290,13 @@ fn the_dashboard_and_its_code_are_told_on_our_own_output_alone() {
     json(root.path(), &["send", "#nearby", "hello"]);
     node.signal(Signal::TERM);
     assert_eq!(node.end().0, Some(0));
-    // Whoever listened from before the code was used has heard of other things only.
+    // Who listened all the while has heard of other things only.
     let types: Vec<Value> = heard
         .by_ref()
         .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["type"].clone())
         .collect();
     assert_eq!(types.last().unwrap(), "stopping");
     assert!(!types.contains(&json!("dashboard")), "{types:?}");
-    others.wait().unwrap();
     // Nothing is served any more.
     assert!(std::net::TcpStream::connect(host).is_err());
 }

@@ -43,7 +43,7 @@ impl Crowd {
         PeerInfo {
             transport_id: format!("12D3KooWCrowd{number:039}"),
             identity: None,
-            name: (number % 3 == 0).then(|| format!("Person {number}")),
+            name: number.is_multiple_of(3).then(|| format!("Person {number}")),
             contact: false,
             link,
             state: if linked {
