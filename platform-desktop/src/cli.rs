@@ -89,7 +89,7 @@ pub(crate) struct NodeArgs {
     /// No DHT (this build has none: accepted, without effect)
     #[arg(long)]
     pub no_dht: bool,
-    /// Local web dashboard (this build has none: only `off` is accepted)
+    /// Local web dashboard: a loopback address, port 0 for any free one. Default: 127.0.0.1:0
     #[arg(long, value_name = "ADDR|off")]
     pub dashboard: Option<String>,
 }

@@ -103,6 +103,7 @@ fn arguments_reach_the_node() {
         channel: "#a".into(),
         limit: Some(5),
         since: Some("abcd".into()),
+        before: None,
     };
     assert_eq!(served.asked(), history);
     run_on(

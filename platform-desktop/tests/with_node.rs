@@ -6,7 +6,8 @@ mod support;
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Lines},
+    io::{BufRead as _, BufReader, Lines, Read as _, Write as _},
+    os::unix::net::UnixStream,
     path::Path,
     process::{Child, ChildStdout, Stdio},
 };
@@ -245,5 +246,70 @@ fn a_damaged_store_is_opened_read_only_and_says_so() {
         fs::read(&journal).unwrap(),
         bytes,
         "nothing was written to it"
+    );
+}
+
+#[test]
+fn the_dashboard_and_its_code_are_told_on_our_own_output_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let mut node = Running::start(root.path(), &["--name", "Ann"]);
+    let told = node.event();
+    assert_eq!(told["type"], "dashboard");
+    let url = told["url"].as_str().unwrap();
+    let code = told["code"].as_str().unwrap();
+    let host = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+    assert!(host.starts_with("127.0.0.1:") && !url.contains(code));
+    let mut others = UnixStream::connect(root.path().join("control.sock")).unwrap();
+    others.write_all(b"{\"command\":\"events\"}\n").unwrap();
+    let mut heard = BufReader::new(others).lines();
+    let listening = heard.next().unwrap().unwrap();
+    assert!(listening.starts_with("{\"ok\""), "{listening}");
+
+    let body = json!({ "code": code }).to_string();
+    let request = format!(
+        "POST /api/session HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let ask = || {
+        let mut stream = std::net::TcpStream::connect(host).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(ask(), "204");
+    let next = node.event();
+    assert_eq!(
+        (&next["type"], &next["url"]),
+        (&json!("dashboard"), &json!(url))
+    );
+    assert_ne!(next["code"], code);
+    assert_eq!(ask(), "401");
+
+    json(root.path(), &["send", "#nearby", "hello"]);
+    node.signal(Signal::TERM);
+    assert_eq!(node.end().0, Some(0));
+    // Who listened all the while has heard of other things only.
+    let types: Vec<Value> = heard
+        .by_ref()
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["type"].clone())
+        .collect();
+    assert_eq!(types.last().unwrap(), "stopping");
+    assert!(!types.contains(&json!("dashboard")), "{types:?}");
+    // Nothing is served any more.
+    assert!(std::net::TcpStream::connect(host).is_err());
+}
+
+#[test]
+fn without_a_dashboard_none_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let node = Running::start(root.path(), &["--dashboard", "off"]);
+    json(root.path(), &["send", "#nearby", "hello"]);
+    node.signal(Signal::TERM);
+    let (_, events) = node.end();
+    assert!(
+        events.iter().all(|event| event["type"] != "dashboard"),
+        "{events:?}"
     );
 }

@@ -53,7 +53,7 @@ fn wrong_usage_is_exit_2_on_stderr() {
         &["history", "#a", "--limit", "0"],
         &["channel"],
         &["--name", "x", "status"],
-        &["--dashboard", "127.0.0.1:0", "config"],
+        &["--dashboard", "0.0.0.0:0", "config"],
         &["status", "--log", "x=loud"],
     ];
     for arguments in wrong {

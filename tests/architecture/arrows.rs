@@ -19,7 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // They stand in for crates from outside, and know nothing of ours.
     ("futures-timer", &[]),
     ("web-time", &[]),
-    ("sovereign", &["sovereign-node"]),
+    ("sovereign-dashboard", &["sovereign-node"]),
+    ("sovereign", &["sovereign-dashboard", "sovereign-node"]),
 ];
 
 /// What the deciding crate may never pull in, however indirectly it is offered.

@@ -179,6 +179,11 @@ impl From<EventKind> for SovereignEvent {
                 Self::ChannelsChanged
             }
             EventKind::Warning { kind, message } => Self::Warning { kind, message },
+            // Said by the desktop program on its own output only; on phones nobody serves one.
+            EventKind::Dashboard { url, .. } => Self::Warning {
+                kind: "dashboard".to_owned(),
+                message: url,
+            },
             EventKind::Missed { count } => Self::Missed { count },
             EventKind::Stopping => Self::Stopping,
         }

@@ -111,6 +111,7 @@ impl SovereignNode {
             channel,
             limit: Some(limit),
             since: None,
+            before: None,
         };
         expect!(self.node, command, Reply::History(all) => all.into_iter().map(Into::into).collect())
     }

@@ -87,6 +87,7 @@ async fn history(phone: &Phone) -> Vec<String> {
         channel: "#home".to_owned(),
         limit: None,
         since: None,
+        before: None,
     };
     let Some(Ok(Reply::History(entries))) = phone.call(command).await else {
         panic!("a history")

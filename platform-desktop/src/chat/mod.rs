@@ -1,6 +1,7 @@
 //! `sovereign node`: a node in this process, with a live prompt on a terminal, otherwise with one
 //! line an event on stdout.
 
+mod dashboard;
 mod first;
 mod plain;
 mod printer;
@@ -32,6 +33,7 @@ use crate::{
     logs::{self, Mode, Sink},
     output::Output,
 };
+use dashboard::Dashboard;
 use plain::Writer;
 use prompt::{Input, Prompt};
 use session::{After, Session};
@@ -123,10 +125,11 @@ async fn serve(
     ));
     let status = first::settle(node, wanted, first).await?;
     info!(transport_id = %status.transport_id, "the node runs");
+    let shown = Dashboard::start(node, settings).await?;
     let ended = if surface.live {
-        live(node, &status, events, surface, signals).await
+        live(node, &status, events, shown, surface, signals).await
     } else {
-        Ok(plain(node, &status, events, surface.output, signals).await)
+        Ok(plain(node, &status, events, shown, surface.output, signals).await)
     };
     // The socket file goes when the server does.
     let stop = server.abort_handle();
@@ -139,6 +142,7 @@ async fn live(
     node: &Node,
     status: &Status,
     mut events: EventStream,
+    mut shown: Dashboard,
     surface: &Surface,
     signals: &mut Signals,
 ) -> Outcome<End> {
@@ -152,6 +156,7 @@ async fn live(
         printer.print(text);
     });
     session.open(status).await;
+    let told = prompt.printer();
     prompt.read(session.prompt(), session.words());
     let mut ended_by_others = false;
     loop {
@@ -166,6 +171,7 @@ async fn live(
                 Some(event) => session.event(&event),
                 None => break,
             },
+            (url, code) = shown.next() => told.print(&dashboard::line(&url, &code)),
             input = prompt.next() => match input {
                 Input::Line(line) => {
                     if session.line(&line).await == After::Quit {
@@ -191,6 +197,7 @@ async fn plain(
     node: &Node,
     status: &Status,
     mut events: EventStream,
+    mut shown: Dashboard,
     output: Output,
     signals: &mut Signals,
 ) -> End {
@@ -225,6 +232,10 @@ async fn plain(
                 Some(event) => writer.send(event),
                 None => break,
             },
+            (url, code) = shown.next() => writer.send(Event {
+                at: sovereign_node::text::rfc3339_now(),
+                kind: EventKind::Dashboard { url, code },
+            }),
         }
     }
     let end = end(node, signals).await;

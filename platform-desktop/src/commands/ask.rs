@@ -46,6 +46,7 @@ fn command(action: Action) -> Result<Command, ApiError> {
             channel,
             limit,
             since,
+            before: None,
         },
         Action::Export { file, channel } => Command::Export {
             path: path(&file)?,
@@ -126,6 +127,10 @@ fn answer(reply: &Reply, command: &Command, output: Output) -> Outcome {
         }),
         Reply::History(entries) if entries.is_empty() && !output.json => Ok(()),
         Reply::History(entries) => output.either(entries, |paint| show::history(entries, paint)),
+        // No command of this program asks for these; the dashboard does.
+        Reply::Panel(panel) => output.document(panel),
+        Reply::Pong(pong) => output.document(pong),
+        Reply::Reconnecting(reconnecting) => output.document(reconnecting),
         Reply::Exported(exported) => output.either(exported, |_| {
             format!(
                 "{} bundles, {}",

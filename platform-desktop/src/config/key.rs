@@ -5,6 +5,8 @@ use sovereign_node::config::Profile;
 
 /// The value of `log.level` that leaves the choice to the mode.
 pub(super) const AUTO: &str = "auto";
+/// The value of `dashboard` for none.
+pub(super) const OFF: &str = "off";
 /// Longest text value, in bytes.
 pub(super) const MAX_TEXT_VALUE: usize = 256;
 /// Most entries in a list.
@@ -151,6 +153,16 @@ pub(crate) const KEYS: &[Key] = &[
             check: |text| profile(text).is_some(),
         },
         doc: "How hard to look for neighbours over Bluetooth LE, and what it costs",
+    },
+    Key {
+        name: "dashboard",
+        unit: "",
+        range: "off, or a loopback address with a port, e.g. 127.0.0.1:0 (0: any free port)",
+        default: Preset::Text("127.0.0.1:0"),
+        kind: Kind::Text {
+            check: |text| text == OFF || sovereign_dashboard::parse_address(text).is_ok(),
+        },
+        doc: "Where the web dashboard listens; only browsers on this machine can open it",
     },
     Key {
         name: "gossip.enabled",

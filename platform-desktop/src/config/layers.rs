@@ -6,7 +6,7 @@ use sovereign_node::api::ApiError;
 
 use super::{
     Origin, Settings, file,
-    key::{KEYS, Key, Value},
+    key::{KEYS, Key, OFF, Value},
 };
 use crate::{
     cli::{Global, NodeArgs},
@@ -159,13 +159,18 @@ fn flags(settings: &mut Settings, sources: &Sources<'_>) -> Result<(), ApiError>
     if let Some(filter) = &sources.global.log {
         flag("log.level", "--log", Value::Text(filter.clone()))?;
     }
-    match node.dashboard.as_deref() {
-        None | Some("off") => Ok(()),
-        Some(_) => Err(invalid(
-            "this build has no dashboard",
-            "leave --dashboard out, or say --dashboard off",
-        )),
+    if let Some(address) = &node.dashboard {
+        if address != OFF
+            && let Err(why) = sovereign_dashboard::parse_address(address)
+        {
+            return Err(invalid(
+                format!("--dashboard: {why}"),
+                named("dashboard").doc,
+            ));
+        }
+        flag("dashboard", "--dashboard", Value::Text(address.clone()))?;
     }
+    Ok(())
 }
 
 fn named(name: &str) -> &'static Key {
@@ -260,17 +265,31 @@ mod tests {
     }
 
     #[test]
-    fn the_dashboard_is_a_door() {
-        for (given, fine) in [
-            (None, true),
-            (Some("off"), true),
-            (Some("127.0.0.1:0"), false),
+    fn the_dashboard_is_for_this_machine_only() {
+        for (given, listens) in [
+            (None, Some("127.0.0.1:0")),
+            (Some("off"), None),
+            (Some("[::1]:80"), Some("[::1]:80")),
         ] {
             let node = NodeArgs {
                 dashboard: given.map(str::to_owned),
                 ..NodeArgs::default()
             };
-            assert_eq!(load_with(None, &node, |_| None).is_ok(), fine);
+            let settings = load_with(None, &node, |_| None).unwrap();
+            let address = settings.dashboard().map(|address| address.to_string());
+            assert_eq!(address.as_deref(), listens);
+        }
+        for given in ["0.0.0.0:80", "example.org:80", ""] {
+            let node = NodeArgs {
+                dashboard: Some(given.to_owned()),
+                ..NodeArgs::default()
+            };
+            let error = load_with(None, &node, |_| None).unwrap_err();
+            assert!(
+                error.message.starts_with("--dashboard: "),
+                "{}",
+                error.message
+            );
         }
     }
 }

@@ -116,6 +116,27 @@ impl Settings {
         }
     }
 
+    /// Where the dashboard listens; `None` for nowhere.
+    #[must_use]
+    pub(crate) fn dashboard(&self) -> Option<std::net::SocketAddr> {
+        sovereign_dashboard::parse_address(&self.text("dashboard")?).ok()
+    }
+
+    /// All values, for the dashboard's settings page.
+    #[must_use]
+    pub(crate) fn shown(&self) -> Vec<sovereign_dashboard::Setting> {
+        let of = |key: &Key| {
+            let setting = self.get(key);
+            sovereign_dashboard::Setting {
+                key: key.name.to_owned(),
+                value: setting.value.to_string(),
+                from: setting.origin.word().to_owned(),
+                doc: key.doc.to_owned(),
+            }
+        };
+        KEYS.iter().map(of).collect()
+    }
+
     /// The log filter that was asked for; `None` means by mode.
     #[must_use]
     pub(crate) fn log_filter(&self) -> Option<String> {
@@ -178,6 +199,7 @@ mod tests {
             };
             settings.set(key, other, Origin::File);
             let same = settings.node_config() == base.node_config()
+                && settings.dashboard() == base.dashboard()
                 && settings.log_filter() == base.log_filter();
             assert!(!same, "{} has no effect", key.name);
         }

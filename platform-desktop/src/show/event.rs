@@ -110,6 +110,7 @@ fn parts(kind: &EventKind) -> (&'static str, String) {
             "warning",
             format!("{}: {}", text::line(kind), text::line(message)),
         ),
+        EventKind::Dashboard { url, code } => ("dashboard", format!("{url} code {code}")),
         EventKind::Missed { count } => ("missed", format!("{count} events")),
         EventKind::Stopping => ("stopping", String::new()),
     }

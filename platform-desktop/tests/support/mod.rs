@@ -161,6 +161,9 @@ fn answer(fake: &Fake, command: Command) -> Result<Reply, ApiError> {
         | Command::IdWipe
         | Command::SetName { .. }
         | Command::Dial { .. }
+        | Command::Panel
+        | Command::Ping { .. }
+        | Command::Reconnect { .. }
         | Command::Shutdown => Reply::Done,
     })
 }
@@ -184,6 +187,7 @@ fn status() -> Status {
             LayerStatus {
                 state: "on".into(),
                 reason: None,
+                today: None,
             },
         )]),
         counters: BTreeMap::from([("malformed".to_owned(), 1)]),

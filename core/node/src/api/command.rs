@@ -64,6 +64,9 @@ pub enum Command {
         /// Only those after this message id.
         #[serde(default)]
         since: Option<String>,
+        /// Only those before this message id: the page before a page.
+        #[serde(default)]
+        before: Option<String>,
     },
     /// Writes bundles to a file (MSG-12).
     Export {
@@ -96,6 +99,18 @@ pub enum Command {
     },
     /// Looks for reasons why nobody is seen (APP-7).
     Doctor,
+    /// What the developer panel shows (APP-5): links in detail, and gossip.
+    Panel,
+    /// Measures the round trip to a linked peer; answered when the peer has answered.
+    Ping {
+        /// Its transport id.
+        peer: String,
+    },
+    /// Closes all links to a peer, and dials it if it is known where it is.
+    Reconnect {
+        /// Its transport id.
+        peer: String,
+    },
     /// Dials an address by hand (BOOT-5): a multiaddr that ends in `/p2p/PEERID`.
     Dial {
         /// Where and who.
@@ -127,6 +142,9 @@ impl Command {
             Self::IdWipe => "id_wipe",
             Self::SetName { .. } => "set_name",
             Self::Doctor => "doctor",
+            Self::Panel => "panel",
+            Self::Ping { .. } => "ping",
+            Self::Reconnect { .. } => "reconnect",
             Self::Dial { .. } => "dial",
             Self::Shutdown => "shutdown",
         }

@@ -96,6 +96,14 @@ pub enum EventKind {
         /// Transport id.
         transport_id: String,
     },
+    /// The dashboard waits in a browser on this machine. Only the program that serves it says so, on its own
+    /// standard output: the code is not for other listeners.
+    Dashboard {
+        /// What to open.
+        url: String,
+        /// What to type there; it works once, and is told anew when it was used.
+        code: String,
+    },
     /// Something a person should know.
     Warning {
         /// A stable word.

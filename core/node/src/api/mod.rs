@@ -4,13 +4,15 @@
 mod command;
 mod error;
 mod event;
+mod panel;
 mod reply;
 
 pub use command::{Command, MAX_NAME_INPUT, MAX_PATH, MAX_TEXT};
 pub use error::{ApiError, ErrorKind};
 pub use event::{Event, EventKind};
+pub use panel::{MAX_PANEL_PEERS, PanelInfo, PanelLink, PanelPeer, PanelTopic};
 pub use reply::{
     ChannelInfo, ChannelKindWord, ChannelSummary, DoctorCheck, Exported, HistoryEntry,
-    IdentityInfo, Imported, LayerStatus, LinkWord, MessageState, PeerInfo, PeerState, Reply, Sent,
-    Status, StoreStatus,
+    IdentityInfo, Imported, LayerStatus, LinkWord, MessageState, PeerInfo, PeerState, Pong,
+    Reconnecting, Reply, Sent, Status, StoreStatus, Traffic,
 };

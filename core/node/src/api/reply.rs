@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::panel::PanelInfo;
+
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", content = "value", rename_all = "snake_case")]
@@ -30,6 +32,28 @@ pub enum Reply {
     Identity(IdentityInfo),
     /// To `Doctor`.
     Doctor(Vec<DoctorCheck>),
+    /// To `Panel`.
+    Panel(Box<PanelInfo>),
+    /// To `Ping`.
+    Pong(Pong),
+    /// To `Reconnect`.
+    Reconnecting(Reconnecting),
+}
+
+/// The answer to `Ping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pong {
+    /// The round trip, in milliseconds.
+    pub rtt_ms: u32,
+}
+
+/// The answer to `Reconnect`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reconnecting {
+    /// Links that were closed.
+    pub closed: u32,
+    /// Whether the peer is being dialled; otherwise it is up to the peer.
+    pub dialing: bool,
 }
 
 /// The node as a whole.
@@ -92,6 +116,20 @@ pub struct LayerStatus {
     /// Why, in words, unless it is on.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// What its links cost today (UTC); none for a layer whose bytes this program does not see.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub today: Option<Traffic>,
+}
+
+/// Bytes of payload that crossed a layer's links; what Noise, TCP or the radio add is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Received.
+    pub received: u64,
+    /// Sent.
+    pub sent: u64,
+    /// Counted from here on, RFC 3339 UTC: midnight, or the node's start.
+    pub since: String,
 }
 
 /// Over what a link runs.

@@ -179,12 +179,43 @@ pub use sovereign_protocol::link::{SLOW_QUEUE, WIDE_QUEUE};
 /// Events that wait for the event loop at most; the adapter stops reading from its links beyond.
 pub const NETWORK_INBOX: usize = 1024;
 
+/// Bytes both ways.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LinkBytes {
+    /// Received.
+    pub received: u64,
+    /// Sent.
+    pub sent: u64,
+}
+
+impl core::ops::AddAssign for LinkBytes {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.sent += other.sent;
+    }
+}
+
+impl core::ops::Sub for LinkBytes {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            received: self.received.saturating_sub(other.received),
+            sent: self.sent.saturating_sub(other.sent),
+        }
+    }
+}
+
 /// The network port.
 pub trait Network: Send + 'static {
     /// Hands a command down; never blocks. Commands to links that are gone are ignored.
     fn submit(&mut self, command: NetworkCommand);
     /// The next event; safe to cancel.
     fn next(&mut self) -> impl Future<Output = NetworkEvent> + Send;
+    /// What crossed all its connections so far: the payload of their streams, gossip included.
+    fn crossed(&self) -> LinkBytes {
+        LinkBytes::default()
+    }
     /// Closes every link and listener; bounded to one second.
     fn shutdown(&mut self) -> impl Future<Output = ()> + Send;
 }

@@ -71,6 +71,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
     ) -> Result<(Token, Reply, Option<EventKind>), ApiError> {
         let id = self.find(channel)?;
         let token = self.engine.leave_channel(id).map_err(channel_error)?;
+        self.nets.tally.forget(&id);
         Ok((
             token,
             Reply::Done,

@@ -37,6 +37,11 @@ pub(super) enum Query {
     Export {
         answer: Answer,
     },
+    /// Waits for a peer.
+    Ping {
+        answer: Answer,
+        peer: TransportId,
+    },
 }
 
 impl<N: Network, L: Lan> Driver<N, L> {
@@ -57,7 +62,11 @@ impl<N: Network, L: Lan> Driver<N, L> {
         answer: Answer,
     ) -> Option<(Answer, Result<Reply, ApiError>)> {
         let result = match command {
-            Command::Status => Ok(Reply::Status(Box::new(self.status()))),
+            Command::Status => {
+                let wall_ms = self.now().wall_ms;
+                self.nets.count_crossed(wall_ms);
+                Ok(Reply::Status(Box::new(self.status())))
+            }
             Command::Peers => {
                 let now = self.now();
                 let mut peers: Vec<_> = self.engine.peers(now).iter().map(say::peer_info).collect();
@@ -95,8 +104,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 channel,
                 limit,
                 since,
+                before,
             } => {
-                return self.history(answer, &channel, limit, since.as_deref());
+                return self.history(answer, &channel, limit, since.as_deref(), before.as_deref());
             }
             Command::Export { path, channel } => {
                 return self.export(answer, &path, channel.as_deref());
@@ -114,6 +124,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 return self.change(answer, |driver| driver.set_name(&name));
             }
             Command::Doctor => Ok(Reply::Doctor(self.doctor())),
+            Command::Panel => Ok(Reply::Panel(Box::new(self.panel()))),
+            Command::Ping { peer } => return self.ping(answer, &peer),
+            Command::Reconnect { peer } => self.reconnect(&peer),
             Command::Dial { address } => self.dial(&address),
             Command::Shutdown => {
                 self.stopping = true;

@@ -190,6 +190,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
 
     fn timer(&mut self) {
         let now = self.now();
+        self.nets.count_crossed(now.wall_ms);
         if self.announce_at.is_some_and(|at| at <= now.boot) {
             self.announce_at = None;
             self.emit(EventKind::ListenChanged {
@@ -256,12 +257,14 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 }
                 Effect::Near(effect) => self.near(effect),
                 Effect::SetTopics(topics) => {
+                    self.nets.tally.set_topics(&topics);
                     self.nets
                         .current
                         .network
                         .submit(NetworkCommand::SetTopics(topics));
                 }
                 Effect::Publish { topic, data } => {
+                    self.nets.tally.published(topic);
                     self.nets
                         .current
                         .network

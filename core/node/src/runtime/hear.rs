@@ -6,12 +6,12 @@ use sovereign_protocol::{
     engine::Input, id::TransportId, link_kind::Medium, policy::dial::Sighting,
 };
 
-use super::{driver::Driver, nets, say};
+use super::{driver::Driver, nets, say, tally::LinkTally};
 use crate::{
     api::EventKind,
     ports::{
         lan::{Lan, LanAdvertisement, LanEvent},
-        network::{DownReason, Endpoint, Network, NetworkEvent},
+        network::{DownReason, Endpoint, LinkBytes, Network, NetworkEvent},
         radio::RadioAddress,
     },
 };
@@ -40,6 +40,17 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 } else {
                     medium
                 };
+                self.nets.tally.up(
+                    link,
+                    LinkTally {
+                        peer,
+                        medium,
+                        role,
+                        endpoint,
+                        since: self.clock.now().boot,
+                        bytes: LinkBytes::default(),
+                    },
+                );
                 self.handle(Input::LinkUp {
                     link,
                     local,
@@ -54,11 +65,13 @@ impl<N: Network, L: Lan> Driver<N, L> {
             }
             NetworkEvent::Frame { link, frame } => {
                 if let Some(link) = self.nets.find(local, link) {
+                    self.nets.tally.received(link, frame.len());
                     self.handle(Input::Frame { link, frame });
                 }
             }
             NetworkEvent::Sent { link, bytes } => {
                 if let Some(link) = self.nets.find(local, link) {
+                    self.nets.tally.sent(link, bytes);
                     self.handle(Input::Sent { link, bytes });
                 }
             }
@@ -83,11 +96,8 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 tracing::debug!(%peer, %why, "a dial failed");
                 self.handle(Input::DialFailed { peer });
             }
-            NetworkEvent::Gossip {
-                token,
-                topic: _,
-                data,
-            } => {
+            NetworkEvent::Gossip { token, topic, data } => {
+                self.nets.tally.gossiped(topic);
                 let token = self.nets.ask(local, token);
                 self.handle(Input::Gossip { token, data });
             }

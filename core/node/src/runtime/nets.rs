@@ -9,9 +9,10 @@ use sovereign_protocol::{
     link_kind::Source,
 };
 
+use super::tally::Tally;
 use crate::ports::{
     lan::LanSighting,
-    network::{Endpoint, Network, NetworkCommand, NetworkEvent, Verdict},
+    network::{Endpoint, LinkBytes, Network, NetworkCommand, NetworkEvent, Verdict},
     radio::RadioAddress,
 };
 
@@ -27,6 +28,8 @@ pub(super) struct Net<N> {
     /// The node's link numbers by the network's own.
     links: BTreeMap<LinkId, LinkId>,
     pub(super) listening: Vec<Endpoint>,
+    /// What had crossed it when it was last asked.
+    crossed: LinkBytes,
 }
 
 impl<N: Network> Net<N> {
@@ -36,7 +39,15 @@ impl<N: Network> Net<N> {
             local,
             links: BTreeMap::new(),
             listening: Vec::new(),
+            crossed: LinkBytes::default(),
         }
+    }
+
+    /// What crossed it since this was last asked.
+    fn news(&mut self) -> LinkBytes {
+        let crossed = self.network.crossed();
+        let before = core::mem::replace(&mut self.crossed, crossed);
+        crossed - before
     }
 
     /// The node's numbers of the links that are left; they are this network's no more.
@@ -69,6 +80,8 @@ pub(super) struct Nets<N> {
     asked: BTreeMap<u64, (TransportId, u64)>,
     next_question: u64,
     book: BTreeMap<TransportId, Sighted>,
+    /// What is counted for people.
+    pub(super) tally: Tally,
 }
 
 struct Sighted {
@@ -89,6 +102,7 @@ impl<N: Network> Nets<N> {
             asked: BTreeMap::new(),
             next_question: 0,
             book: BTreeMap::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -131,6 +145,7 @@ impl<N: Network> Nets<N> {
         let number = self.net(local)?.links.remove(&link)?;
         self.routes.remove(&number);
         self.at.remove(&number);
+        self.tally.down(number);
         Some(number)
     }
 
@@ -173,6 +188,19 @@ impl<N: Network> Nets<N> {
         {
             net.network.submit(NetworkCommand::Judge { token, verdict });
         }
+    }
+
+    /// Asks all networks what crossed them.
+    pub(super) fn count_crossed(&mut self, wall_ms: u64) {
+        let mut ip = self.current.news();
+        if let Some(draining) = &mut self.draining {
+            ip += draining.news();
+        }
+        let mut ble = LinkBytes::default();
+        for epoch in &mut self.epochs {
+            ble += epoch.news();
+        }
+        self.tally.crossed(ip, ble, wall_ms);
     }
 
     /// Whether a peer is sighted on the LAN.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sovereign_protocol::id::MessageId;
+use sovereign_protocol::{engine::Channel, id::MessageId};
 
 use super::{
     commands::{Answer, Query, no_channel},
@@ -27,29 +27,26 @@ impl<N: Network, L: Lan> Driver<N, L> {
         channel: &str,
         limit: Option<u32>,
         since: Option<&str>,
+        before: Option<&str>,
     ) -> Option<(Answer, Result<Reply, ApiError>)> {
         let limit = limit
             .map_or(HISTORY, |limit| limit as usize)
             .min(MAX_HISTORY);
         let found = self.find(channel).and_then(|id| {
-            let since: Option<MessageId> = since.map(str::parse).transpose().map_err(|_| {
-                ApiError::new(
-                    ErrorKind::Invalid,
-                    "that is no message id",
-                    "message ids have 64 hex digits",
-                )
-            })?;
             let channel = self.engine.channel(&id).ok_or_else(no_channel)?;
-            if let Some(since) = &since
-                && !channel.log().contains(since)
-            {
-                return Err(ApiError::new(
-                    ErrorKind::NotFound,
-                    "no such message",
-                    "see `sovereign history`",
-                ));
-            }
-            Ok((id, channel.history(limit, since.as_ref())))
+            let since = since.map(|text| message_of(channel, text)).transpose()?;
+            let before = before.map(|text| message_of(channel, text)).transpose()?;
+            let order = match before {
+                None => channel.history(limit, since.as_ref()),
+                Some(before) => {
+                    let mut order = channel.history(usize::MAX, since.as_ref());
+                    // One that lies before `since` has nothing between.
+                    let end = order.iter().position(|message| *message == before);
+                    order.truncate(end.unwrap_or(0));
+                    order.split_off(order.len().saturating_sub(limit))
+                }
+            };
+            Ok((id, order))
         });
         match found {
             Ok((channel, order)) => {
@@ -132,7 +129,27 @@ impl<N: Network, L: Lan> Driver<N, L> {
                     });
                 }
             }
-            Some(Query::Export { .. }) | None => {}
+            Some(Query::Export { .. } | Query::Ping { .. }) | None => {}
         }
+    }
+}
+
+/// A message of a channel, by its id.
+fn message_of(channel: &Channel, text: &str) -> Result<MessageId, ApiError> {
+    let message: MessageId = text.parse().map_err(|_| {
+        ApiError::new(
+            ErrorKind::Invalid,
+            "that is no message id",
+            "message ids have 64 hex digits",
+        )
+    })?;
+    if channel.log().contains(&message) {
+        Ok(message)
+    } else {
+        Err(ApiError::new(
+            ErrorKind::NotFound,
+            "no such message",
+            "see `sovereign history`",
+        ))
     }
 }

@@ -70,7 +70,9 @@ impl<N: Network, L: Lan> Driver<N, L> {
         let layer = |state: &str, reason: Option<&str>| LayerStatus {
             state: state.to_owned(),
             reason: reason.map(str::to_owned),
+            today: None,
         };
+        let (ip, radio) = self.today();
         let mdns = match (&self.lan, &self.lan_state) {
             (None, Ok(())) => layer("off", Some("switched off in the configuration")),
             (_, Err(reason)) => layer("failed", Some(reason)),
@@ -84,7 +86,21 @@ impl<N: Network, L: Lan> Driver<N, L> {
             Some(RadioState::Absent(why)) => layer("unavailable", Some(why)),
         };
         let absent = || layer("unavailable", Some("not in this version"));
+        let ble = LayerStatus {
+            today: self.field.is_some().then_some(radio),
+            ..ble
+        };
+        let network = if self.nets.current.listening.is_empty() {
+            layer("failed", Some("the node listens nowhere"))
+        } else {
+            layer("on", None)
+        };
+        let network = LayerStatus {
+            today: Some(ip),
+            ..network
+        };
         BTreeMap::from([
+            ("ip".to_owned(), network),
             ("mdns".to_owned(), mdns),
             ("ble".to_owned(), ble),
             ("dht".to_owned(), absent()),

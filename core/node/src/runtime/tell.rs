@@ -1,7 +1,7 @@
 //! What the engine tells, as events of the API.
 
 use sovereign_protocol::{
-    engine::{Said, Tell},
+    engine::{OwnState, Said, Tell},
     id::{AuthorKey, ChannelId, MessageId},
 };
 
@@ -14,6 +14,7 @@ use crate::{
 impl<N: Network, L: Lan> Driver<N, L> {
     pub(super) fn tell(&mut self, tell: Tell) {
         let now = self.now();
+        self.note(&tell);
         let kind = match tell {
             Tell::PeerDiscovered(peer) => {
                 EventKind::PeerDiscovered { peer: say::peer_info(&self.engine.peer(&peer, now)) }
@@ -36,6 +37,7 @@ impl<N: Network, L: Lan> Driver<N, L> {
                 link: say::link_word(medium),
                 reason: say::close_words(reason).to_owned(),
             },
+            Tell::RoundTrip { peer, time } => return self.round_trip(peer, time),
             Tell::Message { channel, message, author, said } => return self.tell_message(channel, message, author, said),
             Tell::Retracted { channel, message } => EventKind::Warning {
                 kind: "message_retracted".to_owned(),
@@ -58,6 +60,36 @@ impl<N: Network, L: Lan> Driver<N, L> {
             Tell::StoreWorks => EventKind::Warning { kind: "store_works".to_owned(), message: "the store takes writes again".to_owned() },
         };
         self.emit(kind);
+    }
+
+    /// What people may ask for later.
+    fn note(&mut self, tell: &Tell) {
+        let now = self.now();
+        match tell {
+            Tell::LinkDown { peer, .. } => self.no_answer(*peer),
+            Tell::Message {
+                channel,
+                message,
+                author,
+                ..
+            } => {
+                let own = self
+                    .engine
+                    .channel(channel)
+                    .map(|channel| channel.log().own());
+                if own == Some(*author) {
+                    self.nets.tally.wrote(*message, now.boot);
+                } else {
+                    self.nets.tally.heard(*channel, now.wall_ms);
+                }
+            }
+            Tell::State {
+                channel,
+                message,
+                state: OwnState::Delivered,
+            } => self.nets.tally.delivered(*channel, message, now.boot),
+            _ => {}
+        }
     }
 
     fn tell_message(

@@ -317,6 +317,13 @@ pub enum Tell {
         /// Why.
         reason: CloseReason,
     },
+    /// A peer has answered Ping.
+    RoundTrip {
+        /// Who.
+        peer: TransportId,
+        /// How long it took.
+        time: core::time::Duration,
+    },
     /// A text counts: newly arrived, written here, or restored.
     Message {
         /// Where.

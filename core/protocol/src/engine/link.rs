@@ -384,6 +384,8 @@ impl Engine {
     fn rtt(&mut self, id: LinkId, time: Duration, now: Now) {
         if let Some(link) = self.links.get_mut(&id) {
             link.rtt_ms = Some(u32::try_from(time.as_millis()).unwrap_or(u32::MAX));
+            let peer = link.ends.peer;
+            self.tell(Tell::RoundTrip { peer, time });
         }
         if let Some(metrics) = self.scheduler.metrics_mut(id) {
             metrics.rtt_measured(time, now.boot);

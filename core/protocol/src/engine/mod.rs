@@ -1,6 +1,7 @@
 //! The engine: one node's decisions. Inputs with the time and a random generator go in, effects
 //! come out; it performs no I/O. The runtime, the simulator and the tests drive the same code.
 
+mod by_hand;
 mod channel;
 mod compose;
 mod exchange;

@@ -278,6 +278,11 @@ impl Session {
         Ok(())
     }
 
+    /// Asks the other end for a sign of life, as on a person's wish; a link over a radio is not asked.
+    pub fn inquire(&mut self, now: Now) {
+        self.ask(ANSWER_WITHIN, now);
+    }
+
     fn ask(&mut self, within: Duration, now: Now) {
         if self.state != State::Ready {
             return;

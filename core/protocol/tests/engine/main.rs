@@ -5,6 +5,7 @@
     reason = "a test that cannot go on ends, and figures are shown"
 )]
 
+mod by_hand;
 mod carrier;
 mod clocks;
 mod cost;

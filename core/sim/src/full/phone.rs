@@ -103,7 +103,7 @@ impl Phone {
             .model
             .radio
             .as_ref()
-            .map(|(at, hardware)| self.air.join(*at, hardware.clone()));
+            .map(|(at, hardware)| self.air.join(*at, *hardware));
         let id = radio.as_ref().map(VirtualRadio::id);
         let config = NodeConfig {
             name: Some(self.model.name.clone()),

@@ -1,6 +1,8 @@
 //! The LAN port on a virtual network. Announcements are heard at once; records of one who left without goodbye
 //! stay with those who heard them, as mDNS's do until they expire.
 
+use std::sync::Arc;
+
 use sovereign_node::ports::lan::{Lan, LanAdvertisement, LanEvent};
 
 use super::topology::{HostId, Net, State};
@@ -98,7 +100,7 @@ impl Lan for VirtualLan {
                 .lock()
                 .hosts
                 .get(&self.host)
-                .map(|host| host.wake.clone());
+                .map(|host| Arc::clone(&host.wake));
             match wake {
                 Some(wake) => wake.notified().await,
                 None => std::future::pending().await,

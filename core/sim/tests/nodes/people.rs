@@ -100,6 +100,7 @@ impl Person {
             channel: CHANNEL.to_owned(),
             limit: Some(10_000),
             since: None,
+            before: None,
         };
         let Ok(Reply::History(history)) = self.node.call(command).await else {
             panic!("a history")

@@ -211,6 +211,7 @@ impl<S: Service, P: Fn(&str)> Session<S, P> {
             | EventKind::ChannelJoined { .. }
             | EventKind::ChannelLeft { .. }
             | EventKind::Synced { .. }
+            | EventKind::Dashboard { .. }
             | EventKind::Stopping => {}
         }
     }
@@ -377,6 +378,7 @@ impl<S: Service, P: Fn(&str)> Session<S, P> {
             channel,
             limit: Some(limit.unwrap_or(RECALLED)),
             since: None,
+            before: None,
         };
         if let Reply::History(entries) = self.node.call(command).await? {
             if !entries.is_empty() {

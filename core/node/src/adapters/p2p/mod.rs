@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use libp2p::{PeerId, Swarm};
+use libp2p::{PeerId, Swarm, Transport as _, core::muxing::StreamMuxerBox};
 use sovereign_protocol::id::TransportId;
 use tokio::{
     sync::{
@@ -41,11 +41,14 @@ pub use counters::P2pCounters;
 pub use slow_key::SlowKey;
 pub use transport::SlowStats;
 
-use crate::ports::network::{DownReason, NETWORK_INBOX, Network, NetworkCommand, NetworkEvent};
+use crate::ports::network::{
+    DownReason, LinkBytes, NETWORK_INBOX, Network, NetworkCommand, NetworkEvent,
+};
 use behaviour::Behaviour;
 use gossip::Gossip;
 use link::Hub;
 use task::{Command, Task};
+use transport::{Counted, Crossed};
 
 /// Dials, publications and judgements that wait for the network's task at most.
 pub const COMMAND_QUEUE: usize = 256;
@@ -70,6 +73,7 @@ pub struct P2pNetwork {
     transport_id: TransportId,
     slow_key: SlowKey,
     slow_stats: SlowStats,
+    crossed: Crossed,
 }
 
 impl P2pNetwork {
@@ -90,7 +94,16 @@ impl P2pNetwork {
         let (commands, commands_out) = mpsc::channel(COMMAND_QUEUE);
         let (stop, stopped) = oneshot::channel();
 
-        let transport = transport::build(&keypair, &slow_key, &config.carriers, &slow_stats)?;
+        let crossed = Crossed::default();
+        let counts = crossed.clone();
+        let transport = transport::build(&keypair, &slow_key, &config.carriers, &slow_stats)?
+            .map(move |(peer, muxer), _| {
+                (
+                    peer,
+                    StreamMuxerBox::new(Counted::new(muxer, counts.clone())),
+                )
+            })
+            .boxed();
         let behaviour = Behaviour::new(
             config,
             &keypair,
@@ -124,6 +137,7 @@ impl P2pNetwork {
             transport_id: transport_id_of(&peer_id).expect("the key is an Ed25519 key"),
             slow_key,
             slow_stats,
+            crossed,
         })
     }
 
@@ -212,6 +226,10 @@ impl Network for P2pNetwork {
             }
             None => pending().await,
         }
+    }
+
+    fn crossed(&self) -> LinkBytes {
+        self.crossed.read()
     }
 
     async fn shutdown(&mut self) {

@@ -1,6 +1,7 @@
 //! The transports: TCP and QUIC, scoped link-local TCP, the radio, wires, and the memory transport of tests.
 
 mod bounded_yamux;
+mod counted;
 mod expected;
 mod link_local;
 mod memory;
@@ -22,6 +23,7 @@ use libp2p::{
     noise, quic, tcp,
 };
 
+pub(super) use counted::{Counted, Crossed};
 pub(super) use radio::LISTEN as RADIO;
 pub use slow_stream::SlowStats;
 
