@@ -313,3 +313,14 @@ fn without_a_dashboard_none_is_told() {
         "{events:?}"
     );
 }
+
+#[test]
+fn an_address_that_was_asked_for_and_is_taken_is_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let arguments = [&["node"], &QUIET[..], &["--dashboard", &address]].concat();
+    let run = run_on(root.path(), &arguments);
+    assert_eq!((run.code, run.error_kind().as_str()), (1, "io"), "{run:?}");
+    assert!(run.err.contains("the dashboard does not start"), "{run:?}");
+}

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut minutes = 0_u64;
     let mut told = |progress: policy::Progress| {
         minutes += 1;
-        if minutes.is_multiple_of(10) {
+        if minutes.is_multiple_of(2) {
             println!("{:.1} s: {progress:?}", begin.elapsed().as_secs_f64());
         }
         ControlFlow::Continue(())

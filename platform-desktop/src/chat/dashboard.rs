@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use sovereign_dashboard::{Limits, Options, bind};
-use sovereign_node::{Node, adapters::rng::OsRng, api::ErrorKind};
+use sovereign_node::{
+    Node,
+    adapters::rng::OsRng,
+    api::{ApiError, ErrorKind},
+};
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::{config::Settings, failure::Outcome};
 
@@ -16,16 +21,18 @@ pub(super) struct Dashboard {
 }
 
 impl Dashboard {
-    /// Serves it until the node ends, if it is wanted.
+    /// Serves it until the node ends, unless it is switched off. Where nobody asked for it, a node without a
+    /// loopback interface does without.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] when the address cannot be listened on.
+    /// [`ErrorKind::Io`] when the address that was asked for cannot be listened on.
     pub(super) async fn start(node: &Node, settings: &Settings) -> Outcome<Self> {
+        let none = Self {
+            url: String::new(),
+            code: None,
+        };
         let Some(address) = settings.dashboard() else {
-            return Ok(Self {
-                url: String::new(),
-                code: None,
-            });
+            return Ok(none);
         };
         let options = Options {
             address,
@@ -33,13 +40,18 @@ impl Dashboard {
             rng: Arc::new(OsRng),
             limits: Limits::default(),
         };
-        let bound = bind(options).await.map_err(|error| {
-            sovereign_node::api::ApiError::new(
-                ErrorKind::Io,
-                format!("the dashboard does not start: {error}"),
-                "choose another port, or say --dashboard off",
-            )
-        })?;
+        let bound = match bind(options).await {
+            Ok(bound) => bound,
+            Err(error) if !settings.dashboard_is_wanted() => {
+                warn!(%error, "there is no dashboard");
+                return Ok(none);
+            }
+            Err(error) => {
+                let message = format!("the dashboard does not start: {error}");
+                let hint = "choose another port, or say --dashboard off";
+                return Err(ApiError::new(ErrorKind::Io, message, hint).into());
+            }
+        };
         let url = bound.url();
         let mut code = bound.codes().watch();
         code.mark_changed();

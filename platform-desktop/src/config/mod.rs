@@ -122,6 +122,14 @@ impl Settings {
         sovereign_dashboard::parse_address(&self.text("dashboard")?).ok()
     }
 
+    /// Whether somebody said where the dashboard listens.
+    #[must_use]
+    pub(crate) fn dashboard_is_wanted(&self) -> bool {
+        self.values
+            .get("dashboard")
+            .is_some_and(|setting| setting.origin != Origin::Default)
+    }
+
     /// All values, for the dashboard's settings page.
     #[must_use]
     pub(crate) fn shown(&self) -> Vec<sovereign_dashboard::Setting> {

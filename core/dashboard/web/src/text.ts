@@ -36,6 +36,11 @@ export function bytes(count: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
+/** A round trip: two nodes on one machine answer within the node's unit. */
+export function milliseconds(ms: number): string {
+  return ms < 1 ? "under 1 ms" : `${ms.toLocaleString("en")} ms`;
+}
+
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));
   if (s < 60) return `${s} s`;

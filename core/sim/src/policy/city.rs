@@ -111,6 +111,7 @@ impl<'a> City<'a> {
             end: self.world.end(),
             events: self.events,
             said: self.book.said(),
+            bundles: self.bodies.len(),
             delivered: self.book.delivered,
         }
     }

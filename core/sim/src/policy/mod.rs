@@ -37,6 +37,8 @@ pub struct Progress {
     pub events: u64,
     /// Messages written.
     pub said: u64,
+    /// Bundles made, receipts and what flooders pour in included.
+    pub bundles: u64,
     /// Deliveries made.
     pub delivered: u64,
 }

@@ -15,6 +15,11 @@ impl Bodies {
         self.0.get(content).cloned()
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
     /// Keeps a bundle's body, in a buffer of its own.
     pub(super) fn keep(&mut self, content: ContentId, body: &Bytes) {
         let copy = || Bytes::copy_from_slice(body);

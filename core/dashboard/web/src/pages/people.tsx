@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { VirtualList } from "../list";
 import { peers } from "../state";
-import { count, duration, line } from "../text";
+import { count, duration, line, milliseconds } from "../text";
 import { LINKS, peerName, signal, STATES } from "../words";
 import type { PeerInfo } from "../api";
 
@@ -38,7 +38,7 @@ export function People() {
 
 function Row(peer: PeerInfo) {
   const facts = [LINKS[peer.link]];
-  if (peer.rtt_ms !== undefined) facts.push(`${peer.rtt_ms} ms`);
+  if (peer.rtt_ms !== undefined) facts.push(milliseconds(peer.rtt_ms));
   if (peer.state !== "connected" && peer.age_s > 0) facts.push(`heard ${duration(peer.age_s)} ago`);
   return (
     <div class={`peer ${peer.state}`}>

@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PanelInfo } from "../api";
 import { ask, channels, explain, panel, togglePanel } from "../state";
-import { bytes, clock, duration, line, short } from "../text";
+import { bytes, clock, duration, line, milliseconds, short } from "../text";
 import { LINKS } from "../words";
 
 const TABS = ["Peers", "Gossipsub"] as const;
@@ -111,7 +111,7 @@ function Peers({ info, say }: { info: PanelInfo; say: Say }) {
     tell(say, async () => {
       say(`Asking ${short(peer)}…`);
       const { value } = await ask({ command: "ping", peer }, "pong");
-      return `${short(peer)} answered in ${value.rtt_ms} ms.`;
+      return `${short(peer)} answered in ${milliseconds(value.rtt_ms)}.`;
     });
   const reconnect = (peer: string) =>
     tell(say, async () => {
@@ -137,7 +137,7 @@ function Peers({ info, say }: { info: PanelInfo; say: Say }) {
                 </span>,
                 `${LINKS[peer.link]}${peer.link === "lan" || peer.link === "ble" ? `, ${kind}` : ""}`,
                 peer.rssi_dbm === undefined ? "–" : `${peer.rssi_dbm} dBm`,
-                peer.rtt_ms === undefined ? "–" : `${peer.rtt_ms} ms`,
+                peer.rtt_ms === undefined ? "–" : milliseconds(peer.rtt_ms),
                 peer.nat ?? "not known",
                 `${bytes(sum("received"))} / ${bytes(sum("sent"))}`,
                 peer.links[0] ? duration(Math.max(...peer.links.map((link) => link.up_s))) : peer.state,
@@ -195,7 +195,7 @@ function Gossip({ info, say }: { info: PanelInfo; say: Say }) {
               topic.published,
               topic.messages,
               topic.last_received ? clock(topic.last_received) : "–",
-              topic.delivery_ms === undefined ? "–" : `${topic.delivery_ms} ms (${topic.delivered})`,
+              topic.delivery_ms === undefined ? "–" : `${milliseconds(topic.delivery_ms)} (${topic.delivered})`,
               <button type="button" onClick={() => void test(topic.channel)} aria-label={`Send a test message to ${line(topic.name, 32)}`}>
                 Test message
               </button>,
