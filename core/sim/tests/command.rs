@@ -63,6 +63,37 @@ fn the_same_seed_is_the_same_run() {
     }
 }
 
+/// SIM-1, must show a: the small ones here, all of them by `sovereign sim sweep`.
+#[test]
+fn scenarios_show_what_they_demand() {
+    for scenario in ["two-phones", "campfire", "train", "split-and-heal"] {
+        let told = done(&["run", scenario, "--json"]);
+        assert_eq!(
+            told["met"], true,
+            "{scenario}: {}",
+            told["report"]["verdicts"]
+        );
+    }
+}
+
+/// A demand that is missed fails the run.
+#[test]
+fn a_missed_demand_is_a_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("deaf.toml");
+    let text = include_str!("../scenarios/two-phones.toml");
+    std::fs::write(
+        &file,
+        format!("{text}\n[radio]\nadvertisement-loss = 1.0\n"),
+    )
+    .unwrap();
+    let out = sim(&["run", file.to_str().unwrap(), "--json"]);
+    assert_eq!(out.status.code(), Some(1), "{out:?}");
+    let told: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(told["met"], false);
+    assert_eq!(told["report"]["delivery"], 0.0);
+}
+
 #[test]
 fn the_recording_is_written_once_and_ends_with_its_trace() {
     let directory = tempfile::tempdir().unwrap();

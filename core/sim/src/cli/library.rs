@@ -6,14 +6,22 @@ use sovereign_sim::scenario::Scenario;
 
 use super::failure::Failure;
 
+macro_rules! scenarios {
+    ($($name:literal),*) => {
+        &[$(($name, include_str!(concat!("../../scenarios/", $name, ".toml")))),*]
+    };
+}
+
 /// Their names and texts.
-pub(super) const ALL: &[(&str, &str)] = &[
-    ("campfire", include_str!("../../scenarios/campfire.toml")),
-    ("march", include_str!("../../scenarios/march.toml")),
-    (
-        "two-phones",
-        include_str!("../../scenarios/two-phones.toml"),
-    ),
+pub(super) const ALL: &[(&str, &str)] = scenarios![
+    "blackout",
+    "campfire",
+    "hostile-crowd",
+    "march",
+    "split-and-heal",
+    "train",
+    "two-phones",
+    "village"
 ];
 
 /// A file, or one of these.
