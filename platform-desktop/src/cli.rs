@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn commands_of_later_rounds_are_absent() {
-        for word in ["contact", "sim", "serve", "tools"] {
+        for word in ["contact", "serve", "tools"] {
             assert!(Cli::try_parse_from(["sovereign", word]).is_err(), "{word}");
         }
         assert!(Cli::try_parse_from(["sovereign", "id", "qr"]).is_err());

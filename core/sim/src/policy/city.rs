@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng as _};
-use sovereign_protocol::engine::Input;
+use sovereign_protocol::engine::{EngineConfig, Input};
 use sovereign_protocol::id::{ChannelId, LinkId, MessageId};
 use sovereign_protocol::policy::near;
 
@@ -31,6 +31,8 @@ pub(super) struct Room {
 
 pub(super) struct City<'a> {
     pub(super) seed: u64,
+    /// What is changed in every engine's configuration.
+    pub(super) alter: fn(&mut EngineConfig),
     pub(super) now: Duration,
     pub(super) world: World,
     pub(super) air: Air,
@@ -59,7 +61,12 @@ pub(super) struct City<'a> {
 }
 
 impl<'a> City<'a> {
-    pub(super) fn new(scenario: &Scenario, seed: u64, sink: &'a mut dyn Sink) -> Self {
+    pub(super) fn new(
+        scenario: &Scenario,
+        seed: u64,
+        alter: fn(&mut EngineConfig),
+        sink: &'a mut dyn Sink,
+    ) -> Self {
         let world = World::new(scenario, seed);
         let people = world.people().len();
         let mut channels_of = vec![Vec::new(); people];
@@ -75,6 +82,7 @@ impl<'a> City<'a> {
         queue.plan(BILLED_EVERY, Event::Bill);
         Self {
             seed,
+            alter,
             now: Duration::ZERO,
             air: Air::new(&scenario.radio, people, seed),
             multicast: scenario.lan.iter().map(|lan| lan.multicast).collect(),

@@ -67,8 +67,10 @@ impl City<'_> {
             Some(store) => store.stored(),
             None => Stored::default(),
         };
+        let mut config = config(&person);
+        (self.alter)(&mut config);
         let engine = Engine::restore(
-            config(&person),
+            config,
             identity(who, self.seed),
             stored,
             node.boot_id(),

@@ -22,6 +22,8 @@ mod wire;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use sovereign_protocol::engine::EngineConfig;
+
 use self::city::City;
 use crate::record::Sink;
 use crate::scenario::Scenario;
@@ -66,7 +68,21 @@ pub fn run(
     told: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     sink: &mut dyn Sink,
 ) -> std::io::Result<Outcome> {
-    let mut city = City::new(scenario, seed, sink);
+    run_altered(scenario, seed, |_| {}, told, sink)
+}
+
+/// The same with something altered in every engine: what a rule is worth shows when it is broken.
+///
+/// # Errors
+/// What the sink says.
+pub fn run_altered(
+    scenario: &Scenario,
+    seed: u64,
+    alter: fn(&mut EngineConfig),
+    told: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    sink: &mut dyn Sink,
+) -> std::io::Result<Outcome> {
+    let mut city = City::new(scenario, seed, alter, sink);
     let mut next = TOLD_EVERY;
     let mut interrupted = false;
     while city.step()? {

@@ -104,10 +104,8 @@ fn out_of_reach_nothing_is_delivered_and_the_run_fails() {
     }
 }
 
-#[test]
-fn many_hops_carry_it_through_strangers() {
-    // MSG-5: the two at the ends are members, who is between them is not.
-    let text = r##"
+/// Two who know each other, and three strangers between them.
+const LINE: &str = r##"
 name = "line"
 shows = "x"
 fidelity = "policy"
@@ -135,7 +133,27 @@ bytes = [5, 50]
 delivery = 1.0
 settle = "5 min"
 "##;
-    let (report, records) = run_all(&Scenario::parse(text).unwrap(), 1);
+
+#[test]
+fn without_carrying_for_strangers_delivery_falls() {
+    // MSG-5: the scenario notices when the rule is broken.
+    let scenario = Scenario::parse(LINE).unwrap();
+    let delivery = |alter: fn(&mut EngineConfig)| {
+        let mut tally = Tally::new(&scenario, 1);
+        let outcome = run_altered(&scenario, 1, alter, &mut on(), &mut tally).unwrap();
+        tally
+            .report(outcome.progress.at.as_millis() as u64)
+            .delivery
+    };
+    let carried = delivery(|_| {});
+    let alone = delivery(|config| config.limits.stranger_share_percent = 0);
+    assert!(carried == 1.0 && alone < carried - 0.2, "{carried} {alone}");
+}
+
+#[test]
+fn many_hops_carry_it_through_strangers() {
+    // MSG-5: the two at the ends are members, who is between them is not.
+    let (report, records) = run_all(&Scenario::parse(LINE).unwrap(), 1);
     assert!(report.met(), "{}", report.table());
     let carriers: BTreeSet<u32> = records
         .iter()
