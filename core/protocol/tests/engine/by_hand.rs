@@ -63,6 +63,23 @@ fn nobody_is_asked_over_a_radio_or_without_a_link() {
 }
 
 #[test]
+fn a_link_without_a_hello_is_not_asked() {
+    let mut world = World::new(5);
+    let nodes = world.add_many(2);
+    world.connect(0, 1, Profile::LAN);
+    let peer = world.nodes[1].transport();
+    let asked = |world: &mut World| ping(world, &peer);
+    assert!(!asked(&mut world), "it is coming up");
+    world.run_until(s(5), |world| {
+        let now = world.nodes[0].at(world.now);
+        world.nodes[0].engine().peer(&peer, now).state == PeerState::Connected
+    })
+    .unwrap();
+    assert!(asked(&mut world));
+    assert_eq!(nodes.len(), 2);
+}
+
+#[test]
 fn all_links_to_a_peer_and_no_others_are_closed() {
     let mut world = World::new(4);
     let nodes = world.add_many(3);
