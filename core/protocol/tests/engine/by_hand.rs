@@ -70,11 +70,12 @@ fn a_link_without_a_hello_is_not_asked() {
     let peer = world.nodes[1].transport();
     let asked = |world: &mut World| ping(world, &peer);
     assert!(!asked(&mut world), "it is coming up");
-    world.run_until(s(5), |world| {
-        let now = world.nodes[0].at(world.now);
-        world.nodes[0].engine().peer(&peer, now).state == PeerState::Connected
-    })
-    .unwrap();
+    world
+        .run_until(s(5), |world| {
+            let now = world.nodes[0].at(world.now);
+            world.nodes[0].engine().peer(&peer, now).state == PeerState::Connected
+        })
+        .unwrap();
     assert!(asked(&mut world));
     assert_eq!(nodes.len(), 2);
 }

@@ -234,6 +234,9 @@ mod tests {
         assert!(!svg.contains("<script") && !svg.contains("</title></title>"));
         assert!(svg.contains("&lt;script&gt;&quot;&amp;&#39; "));
         // The last point lies in the upper right corner.
-        assert!(svg.contains("624.0,32.0"), "{svg}");
+        assert!(
+            svg.contains(&format!("{:.1},{TOP:.1}", WIDTH - RIGHT)),
+            "{svg}"
+        );
     }
 }
