@@ -12,6 +12,15 @@ mod python;
 mod rotation;
 mod stranger;
 
+use sovereign_node::{Node, ports::radio::Radio};
+
+/// A node on its radio alone, with a store of its own.
+async fn start(name: &str, radio: impl Radio) -> people::Person {
+    let data = tempfile::tempdir().unwrap();
+    let node = Node::start_on(people::config(name, data.path()), radio).await;
+    people::Person::with(node.unwrap(), Some(data)).await
+}
+
 mod over_gatt {
     sovereign_node::radio_contract!(crate::air::Lab<false>);
 }

@@ -6,10 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use sovereign_node::contract::radio::RadioFixture as _;
 
-use crate::{
-    air::Lab,
-    people::{Person, talk},
-};
+use crate::{air::Lab, people::talk};
 
 const NAMES: [&str; 5] = ["Ana", "Ben", "Cleo", "Dan", "Eva"];
 /// Five times as often as asked for: a run is over in seconds.
@@ -39,7 +36,7 @@ async fn everything_gets_through_a_chain_that_breaks() {
     }));
     let mut people = Vec::new();
     for (radio, name) in radios.into_iter().zip(NAMES) {
-        people.push(Person::start(name, radio).await);
+        people.push(crate::start(name, radio).await);
     }
     let mut links_cut = 0;
     let cuts = async {

@@ -13,7 +13,6 @@ use sovereign_protocol::radio::discovery::{ResolvingKey, SeenId};
 
 use crate::air::Lab;
 use crate::lab::submit;
-use crate::people::Person;
 use crate::python::Python;
 
 /// The next time that the peer says this word; it may say others before.
@@ -41,7 +40,7 @@ fn start<const L2CAP: bool>(lab: &mut Lab<L2CAP>, role: &str) -> Python {
 /// carries; what each said before there was a link, and after, arrives exactly once and is acknowledged.
 async fn both_are_heard<const L2CAP: bool>(role: &str) {
     let mut lab = Lab::<L2CAP>::default();
-    let mut node = Person::start("Node", lab.join().await).await;
+    let mut node = crate::start("Node", lab.join().await).await;
     node.say("from Node 0").await;
     let mut peer = start(&mut lab, role);
 
@@ -150,7 +149,7 @@ async fn two_implementations_of_the_stream_repair_a_bad_link() {
         "do": "pair", "a": "*", "b": "*",
         "att_mtu": 185, "reorder": 0.3, "lose": 0.1, "latency_ms": 20, "bytes_per_s": 20_000,
     }));
-    let mut node = Person::start("Node", lab.join().await).await;
+    let mut node = crate::start("Node", lab.join().await).await;
     let mut peer = start(&mut lab, "dial");
     until_says(&mut peer, "member").await;
     let (from_node, from_python) = ("from Node ".repeat(900), "from Python ".repeat(900));

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// What each of a phone's boots has.
 #[derive(Debug, Clone)]
-pub(super) struct PhoneClock {
+pub struct PhoneClock {
     booted: Instant,
     boot: BootId,
     /// What its wall clock showed at boot, milliseconds since 1970, right or wrong.
@@ -16,8 +16,9 @@ pub(super) struct PhoneClock {
 }
 
 impl PhoneClock {
-    /// One that boots now.
-    pub(super) fn boot(boot: [u8; 16], wall_ms: u64) -> Arc<Self> {
+    /// One that boots now, under this id.
+    #[must_use]
+    pub fn boot(boot: [u8; 16], wall_ms: u64) -> Arc<Self> {
         Arc::new(Self {
             booted: Instant::now(),
             boot: BootId(boot),

@@ -8,6 +8,7 @@ mod phone;
 mod run;
 mod watched;
 
+pub use clock::PhoneClock;
 pub use phone::{Model, Phone};
 pub use run::{Abort, Ended, Progress, run};
 pub use watched::Held;

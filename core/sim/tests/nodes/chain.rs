@@ -6,17 +6,14 @@ use std::time::Duration;
 use sovereign_node::ports::radio::RadioState;
 use sovereign_sim::radio::{Air, Hardware, Physics, Shadowing, VirtualRadio, World, WorldEvent};
 
-use super::{
-    people::{Person, talk},
-    place,
-};
+use super::{people::talk, place, start};
 
 /// Apart from each other: two such steps are out of range.
 const STEP: f64 = 16.0;
 const CUT_EVERY: Duration = Duration::from_secs(10);
 
 /// MSG-6, LOC-4: everything arrives exactly once, both ways. `SOVEREIGN_CHAIN` sets how many texts.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn everything_gets_through_a_chain_that_breaks() {
     let number = std::env::var("SOVEREIGN_CHAIN").map_or(15, |text| {
         text.parse().expect("SOVEREIGN_CHAIN is a number")
@@ -29,7 +26,7 @@ async fn everything_gets_through_a_chain_that_breaks() {
     let middle: Vec<_> = radios[1..4].iter().map(VirtualRadio::id).collect();
     let mut people = Vec::new();
     for (radio, name) in radios.into_iter().zip(["Ana", "Ben", "Cleo", "Dan", "Eva"]) {
-        people.push(Person::start(name, radio).await);
+        people.push(start(name, radio).await);
     }
     let cuts = async {
         let mut radios = middle.iter().cycle();
@@ -53,7 +50,7 @@ async fn everything_gets_through_a_chain_that_breaks() {
 
 /// 100 kB over four hops, notifications overtaking each other, MTU 185: all frames both ways, with everything that
 /// comes with them, are at most 1.15 times the bundles' bytes on each hop.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_hundred_kilobytes_cost_little_more_than_themselves() {
     const BUNDLES: usize = 25;
     const BUNDLE: u64 = 4_096;
@@ -71,7 +68,7 @@ async fn a_hundred_kilobytes_cost_little_more_than_themselves() {
     let mut people = Vec::new();
     for (index, name) in (0_u32..).zip(["Ana", "Ben", "Cleo", "Dan", "Eva"]) {
         let radio = air.join(place(STEP * f64::from(index)), Hardware::small_mtu());
-        people.push(Person::start(name, radio).await);
+        people.push(start(name, radio).await);
     }
     let mut eva = people.pop().expect("five");
     let ana = &mut people[0];

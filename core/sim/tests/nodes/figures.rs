@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use sovereign_sim::radio::{Air, Hardware, Physics, World};
 
-use super::{people::Person, place};
+use super::{place, start};
 
 /// From link-up to the first bundle: at most 12 writes of its sender's, 1.2 kB, at MTU 185. Both
 /// directions together are counted here, which is more.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_first_bundle_costs_little() {
     let air = Air::new(World::new(Physics::phones(), 1), 3);
-    let ana = Person::start("Ana", air.join(place(0.0), Hardware::small_mtu())).await;
+    let ana = start("Ana", air.join(place(0.0), Hardware::small_mtu())).await;
     ana.say("from Ana 0").await;
-    let mut ben = Person::start("Ben", air.join(place(5.0), Hardware::small_mtu())).await;
+    let mut ben = start("Ben", air.join(place(5.0), Hardware::small_mtu())).await;
     ben.hears("from Ana", 1).await;
     let counters = air.look(World::counters);
     println!(
@@ -27,11 +27,11 @@ async fn the_first_bundle_costs_little() {
 }
 
 /// An idle link carries at most 2 kB a minute: here nothing at all in ten seconds.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_idle_link_is_silent() {
     let air = Air::new(World::ideal(), 4);
-    let ana = Person::start("Ana", air.join(place(0.0), Hardware::ideal())).await;
-    let mut ben = Person::start("Ben", air.join(place(5.0), Hardware::ideal())).await;
+    let ana = start("Ana", air.join(place(0.0), Hardware::ideal())).await;
+    let mut ben = start("Ben", air.join(place(5.0), Hardware::ideal())).await;
     ana.say("from Ana 0").await;
     ben.hears("from Ana", 1).await;
     // Receipts, membership and the last acknowledgements.

@@ -6,7 +6,6 @@ use sovereign_node::{
     EventStream, Node,
     api::{Command, EventKind, PeerInfo, Reply},
     config::{NodeConfig, Profile},
-    ports::radio::Radio,
 };
 
 /// Nothing here takes this long: a test that waits so long hangs.
@@ -48,14 +47,13 @@ pub(crate) async fn talk(
 pub(crate) struct Person {
     node: Node,
     events: EventStream,
-    _data: tempfile::TempDir,
+    /// What it is stored in, if anything.
+    _data: Option<tempfile::TempDir>,
 }
 
 impl Person {
-    pub(crate) async fn start(name: &str, radio: impl Radio) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let node = Node::start_on(config(name, data.path()), radio).await;
-        let node = node.unwrap();
+    /// Somebody with this node, which has just started, and what it is stored in.
+    pub(crate) async fn with(node: Node, data: Option<tempfile::TempDir>) -> Self {
         let events = node.subscribe();
         let target = CHANNEL.to_owned();
         node.call(Command::ChannelJoin { target }).await.unwrap();
