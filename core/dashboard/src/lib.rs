@@ -14,11 +14,11 @@ mod live;
 mod rate;
 mod server;
 mod sessions;
-mod source;
 
 pub use address::{AddressError, parse as parse_address};
 pub use code::{CODE_LENGTH, Codes};
 pub use counters::{Counters, Reading};
 pub use limits::Limits;
 pub use server::{BoundDashboard, Options, Setting, bind};
-pub use source::{EventSource, Source};
+/// Where it gets what it shows: a running node, or whatever else speaks the control API.
+pub use sovereign_node::api::{EventSource, Service as Source};

@@ -6,6 +6,7 @@ mod error;
 mod event;
 mod panel;
 mod reply;
+mod service;
 
 pub use command::{Command, MAX_NAME_INPUT, MAX_PATH, MAX_TEXT};
 pub use error::{ApiError, ErrorKind};
@@ -16,3 +17,4 @@ pub use reply::{
     IdentityInfo, Imported, LayerStatus, LinkWord, MessageState, PeerInfo, PeerState, Pong,
     Reconnecting, Reply, Sent, Status, StoreStatus, Traffic,
 };
+pub use service::{EventSource, Service};

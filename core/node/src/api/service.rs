@@ -1,15 +1,13 @@
-//! Where the dashboard gets what it shows: a running node, or whatever speaks the same contract (a
-//! recording of a simulation, a test).
+//! The control API as a contract (decision 19): what serves it to others, by socket or by page, asks this of a
+//! node, a recording or a test's twin.
 
 use std::future::Future;
 
-use sovereign_node::{
-    EventStream, Node,
-    api::{ApiError, Command, Event, Reply},
-};
+use super::{ApiError, Command, Event, Reply};
+use crate::{EventStream, Node};
 
-/// Commands in, events out: the control API (decision 19), exactly as the control socket serves it.
-pub trait Source: Clone + Send + Sync + 'static {
+/// Commands in, events out.
+pub trait Service: Clone + Send + Sync + 'static {
     /// Its events.
     type Events: EventSource;
 
@@ -26,7 +24,7 @@ pub trait EventSource: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Option<Event>> + Send;
 }
 
-impl Source for Node {
+impl Service for Node {
     type Events = EventStream;
 
     async fn call(&self, command: Command) -> Result<Reply, ApiError> {
