@@ -19,6 +19,6 @@ pub use address::{AddressError, parse as parse_address};
 pub use code::{CODE_LENGTH, Codes};
 pub use counters::{Counters, Reading};
 pub use limits::Limits;
-pub use server::{BoundDashboard, Options, Setting, bind};
+pub use server::{BindError, BoundDashboard, Options, Setting, bind};
 /// Where it gets what it shows: a running node, or whatever else speaks the control API.
 pub use sovereign_node::api::{EventSource, Service as Source};
