@@ -45,10 +45,14 @@ impl Future for Delay {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let at = self.at;
-        self.sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(at)))
-            .as_mut()
-            .poll(cx)
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        let done = sleep.as_mut().poll(cx);
+        if done.is_ready() {
+            // As the original: one that was done and is reset wakes nobody before it is polled again. gossipsub's
+            // heartbeat rests on that, and with it an idle phone.
+            self.sleep = None;
+        }
+        done
     }
 }
 
@@ -86,6 +90,19 @@ mod tests {
         delay.reset(Duration::from_secs(10));
         delay.await;
         assert_eq!(start.elapsed(), Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_done_wakes_nobody_until_it_is_polled() {
+        let mut delay = Delay::new(Duration::from_secs(1));
+        (&mut delay).await;
+        delay.reset(Duration::from_secs(1));
+        assert!(delay.sleep.is_none(), "no timer runs for it");
+        assert!(polled_once(&mut delay).await.is_none());
+        assert!(delay.sleep.is_some());
+        let start = Instant::now();
+        delay.await;
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
     }
 
     #[tokio::test(start_paused = true)]
