@@ -192,11 +192,8 @@ fn work(
             Some(at) if at <= start.elapsed() => inbox.try_recv().ok(),
             Some(at) => inbox.recv_deadline(start + at).ok(),
         };
-        let last = job.is_none() && inbox.is_disconnected() && inbox.is_empty();
-        let due = match job {
-            Some(job) => desk.take(job, start.elapsed()),
-            None => desk.close(start.elapsed()),
-        };
+        let last = job.is_none() && has_ended(inbox);
+        let due = desk.turn(job, start.elapsed());
         for done in carry_out(store, due) {
             outbox.blocking_send(done).map_err(|_| Gone)?;
         }
@@ -224,11 +221,8 @@ async fn work_on_task(
                 .ok()
                 .and_then(Result::ok),
         };
-        let last = job.is_none() && inbox.is_disconnected() && inbox.is_empty();
-        let due = match job {
-            Some(job) => desk.take(job, start.elapsed()),
-            None => desk.close(start.elapsed()),
-        };
+        let last = job.is_none() && has_ended(inbox);
+        let due = desk.turn(job, start.elapsed());
         if due.commit.is_some() {
             tokio::time::sleep(flush).await;
         }
@@ -239,6 +233,11 @@ async fn work_on_task(
             return Ok(());
         }
     }
+}
+
+/// Whether no job is there, and none can come.
+fn has_ended(inbox: &flume::Receiver<Job>) -> bool {
+    inbox.is_disconnected() && inbox.is_empty()
 }
 
 fn carry_out(store: &dyn Store, due: Due) -> impl Iterator<Item = Done> + use<'_> {

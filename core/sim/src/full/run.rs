@@ -18,7 +18,7 @@ use crate::{
     lan::{LanId, Net, Quality},
     radio::{Air, RadioId, Usage, WorldEvent},
     record::{Record, Sink, What, decimetres},
-    scenario::{Profile, Scenario},
+    scenario::Scenario,
     world::{Happening, Off, What as Happens, World},
 };
 
@@ -156,11 +156,7 @@ impl<'a> Run<'a> {
             let model = Model {
                 name: format!("P{number}"),
                 radio: Some((person.home, scenario.radio.hardware())),
-                profile: match person.profile {
-                    Profile::Performance => sovereign_node::config::Profile::Performance,
-                    Profile::Balanced => sovereign_node::config::Profile::Balanced,
-                    Profile::LowPower => sovereign_node::config::Profile::LowPower,
-                },
+                profile: person.profile.into(),
                 clock_off_ms: person.clock_ms,
             };
             Phone::new(model, number, &air, &net)

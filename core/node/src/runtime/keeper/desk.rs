@@ -36,8 +36,15 @@ impl Desk {
         })
     }
 
-    /// A job was there.
-    pub(super) fn take(&mut self, job: Job, now: Duration) -> Due {
+    /// A job was there, or none was when the time had come, or none can come any more.
+    pub(super) fn turn(&mut self, job: Option<Job>, now: Duration) -> Due {
+        match job {
+            Some(job) => self.take(job, now),
+            None => self.close(now),
+        }
+    }
+
+    fn take(&mut self, job: Job, now: Duration) -> Due {
         let due = self.wait(now).is_some_and(|at| at <= now);
         match (job, &mut self.open) {
             (Job::Commit(write), Some(group)) => match group.join(write) {
@@ -63,8 +70,7 @@ impl Desk {
         }
     }
 
-    /// The time has come and no job is there, or none can come any more.
-    pub(super) fn close(&mut self, now: Duration) -> Due {
+    fn close(&mut self, now: Duration) -> Due {
         let commit = self.open.take();
         if commit.is_some() {
             self.budget.spend(now);
