@@ -19,7 +19,7 @@ pub(super) enum NearDue {
     /// The Hello is done, or membership became known.
     Proven(LinkId),
     /// Both sides have what the other had.
-    Reconciled(LinkId),
+    Reconciled { link: LinkId, news: bool },
     /// It is gone; whether the other end refused it.
     Down(LinkId, bool),
 }
@@ -102,7 +102,9 @@ impl Engine {
         while let Some(due) = self.near_due.pop_front() {
             match due {
                 NearDue::Proven(link) => self.near_proven(link, now, rng),
-                NearDue::Reconciled(link) => self.near_event(Event::Reconciled(link), now, rng),
+                NearDue::Reconciled { link, news } => {
+                    self.near_event(Event::Reconciled { link, news }, now, rng);
+                }
                 NearDue::Down(link, refused) => {
                     self.near_event(Event::LinkDown { link, refused }, now, rng);
                 }
