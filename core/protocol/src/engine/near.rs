@@ -118,11 +118,14 @@ impl Engine {
         }
     }
 
-    pub(super) fn near_event(&mut self, event: Event, now: Now, rng: &mut impl CryptoRng) {
+    /// Whether anything follows from it.
+    pub(super) fn near_event(&mut self, event: Event, now: Now, rng: &mut impl CryptoRng) -> bool {
         if let Event::Announced { discovery, .. } = event {
             self.radio_discovery = Some(discovery);
         }
-        for effect in self.near.handle(event, now.boot, rng) {
+        let effects = self.near.handle(event, now.boot, rng);
+        let follows = !effects.is_empty();
+        for effect in effects {
             match effect {
                 near::Effect::Close { link, why } => self.close(link, why, now, rng),
                 near::Effect::Discovered(report) => {
@@ -135,5 +138,6 @@ impl Engine {
                 effect => self.effects.push_back(Effect::Near(effect)),
             }
         }
+        follows
     }
 }
