@@ -1,0 +1,446 @@
+use std::io::{Cursor, Write as _};
+
+use sovereign_dashboard::play::{
+    Dot, Had, MAX_CHANGES, Medium as Over, Phone, Reached, What as Changed, Wire,
+};
+
+use super::*;
+use crate::record::{Header, Medium, OffWhy, Record, Sink as _, Spent, VERSION, What, Writer};
+
+pub(super) fn header() -> Header {
+    Header {
+        sovereign_recording: VERSION,
+        scenario: "small".to_owned(),
+        fidelity: "policy".to_owned(),
+        seed: 1,
+        duration_ms: 600_000,
+        people: 4,
+        groups: vec![("a".to_owned(), 3), ("b".to_owned(), 1)],
+        channels: vec![("#all".to_owned(), 4)],
+    }
+}
+
+fn at(at_ms: u64, who: u32, what: What) -> Record {
+    Record { at_ms, who, what }
+}
+
+fn up(with: u32) -> What {
+    What::LinkUp {
+        with,
+        medium: Medium::Ble,
+        dbm: Some(-70),
+    }
+}
+
+fn down(with: u32) -> What {
+    let medium = Medium::Ble;
+    What::LinkDown { with, medium }
+}
+
+fn said(message: u32) -> What {
+    What::Said {
+        message,
+        channel: 0,
+        bytes: 5,
+    }
+}
+
+fn copy(message: u32, from: u32, again: bool) -> What {
+    What::Copy {
+        message,
+        from,
+        again,
+    }
+}
+
+fn read(message: u32) -> What {
+    What::Delivered { message }
+}
+
+/// Four people: 0 writes twice, 1 hands on, 2 sleeps meanwhile, 3 comes late.
+fn records() -> Vec<Record> {
+    let placed = |x| What::Placed { x, y: 0 };
+    let walks = What::Walks {
+        x: 100,
+        y: 0,
+        until: 20_000,
+    };
+    let spent = Spent {
+        scan_ms: 3_600_000,
+        ..Spent::default()
+    };
+    vec![
+        at(0, 0, placed(0)),
+        at(0, 0, What::On),
+        at(0, 1, placed(50)),
+        at(0, 1, What::On),
+        at(0, 2, placed(90)),
+        at(0, 2, What::On),
+        at(1_000, 0, up(1)),
+        at(2_000, 1, up(2)),
+        at(5_000, 0, said(0)),
+        at(6_000, 1, copy(0, 0, false)),
+        at(6_000, 1, read(0)),
+        at(7_000, 2, copy(0, 1, false)),
+        at(7_500, 2, copy(0, 1, true)),
+        at(9_000, 2, read(0)),
+        at(10_000, 0, walks),
+        at(11_000, 1, down(2)),
+        at(
+            12_000,
+            2,
+            What::Off {
+                why: OffWhy::Sleep,
+            },
+        ),
+        at(13_000, 0, What::Internet { on: true }),
+        at(61_000, 3, placed(-30)),
+        at(61_000, 3, What::On),
+        at(62_000, 3, up(0)),
+        at(63_000, 3, copy(0, 3, false)),
+        at(63_000, 3, read(0)),
+        at(64_000, 0, said(1)),
+        at(70_000, 0, What::Spent(Box::new(spent))),
+    ]
+}
+
+fn written(header: &Header, records: &[Record]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), header).unwrap();
+    for record in records {
+        writer.take(record).unwrap();
+    }
+    writer.finish(120_000).unwrap().0
+}
+
+fn opened(header: &Header, records: &[Record]) -> Recording {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&written(header, records)).unwrap();
+    Recording::open(file.path(), None).unwrap()
+}
+
+fn small() -> Recording {
+    opened(&header(), &records())
+}
+
+/// Unpacks the answer that is meant.
+macro_rules! look {
+    ($recording:expr, $kind:ident, $look:expr) => {
+        match $recording.answer($look).unwrap() {
+            Seen::$kind(seen) => seen,
+            other => panic!("{other:?}"),
+        }
+    };
+}
+
+fn frame(recording: &Recording, at_ms: u64) -> sovereign_dashboard::play::Frame {
+    let person = None;
+    look!(recording, Frame, Look::Frame { at_ms, person })
+}
+
+fn changes(recording: &Recording, from_ms: u64, to_ms: u64) -> sovereign_dashboard::play::Changes {
+    let person = None;
+    look!(
+        recording,
+        Changes,
+        Look::Changes {
+            from_ms,
+            to_ms,
+            person
+        }
+    )
+}
+
+#[test]
+fn a_recording_says_what_it_is_of() {
+    let recording = small();
+    let about = recording.about();
+    assert_eq!((about.people, about.drawn_every, about.messages), (4, 1, 2));
+    assert_eq!((about.end_ms, about.duration_ms), (120_000, 600_000));
+    assert_eq!((about.copies, about.delivered), (3, 3));
+    assert_eq!(about.shows, None);
+}
+
+#[test]
+fn the_state_at_a_time_is_that_of_all_records_until_then() {
+    let recording = small();
+    let before = frame(&recording, 1_999);
+    assert_eq!(before.links, [Wire(0, 1, Over::Ble, Some(-70))]);
+    let two = frame(&recording, 2_000);
+    assert_eq!(two.totals.links, [2, 0, 0]);
+    // Backwards, too: what was read last does not stand in the way.
+    assert_eq!(frame(&recording, 1_999), before);
+    let late = frame(&recording, 13_000);
+    assert_eq!((late.totals.here, late.totals.on, late.totals.said), (3, 2, 1));
+    let phones: Vec<_> = late.people.iter().map(|dot| (dot.who, dot.phone)).collect();
+    assert_eq!(phones, [(0, Phone::On), (1, Phone::On), (2, Phone::Asleep)]);
+    assert_eq!(
+        late.people[0],
+        Dot {
+            who: 0,
+            from: (0, 0),
+            departs_ms: 10_000,
+            to: (100, 0),
+            arrives_ms: 20_000,
+            phone: Phone::On,
+            internet: true
+        }
+    );
+    assert_eq!(frame(&recording, u64::MAX).totals.here, 4);
+}
+
+#[test]
+fn a_frame_and_the_changes_after_it_are_the_later_frame() {
+    let recording = small();
+    let told = changes(&recording, 6_000, 12_000);
+    let whats: Vec<_> = told.changes.iter().map(|it| (it.at_ms, it.what)).collect();
+    assert_eq!(whats.len(), 3);
+    assert!(matches!(whats[0], (10_000, Changed::Dot(Dot { who: 0, .. }))));
+    assert_eq!(
+        whats[1],
+        (11_000, Changed::Down(Wire(1, 2, Over::Ble, None)))
+    );
+    assert!(matches!(
+        whats[2],
+        (12_000, Changed::Dot(Dot { who: 2, phone: Phone::Asleep, .. }))
+    ));
+    assert_eq!((told.to_ms, told.skipped), (12_000, false));
+    assert_eq!(told.totals, frame(&recording, 12_000).totals);
+    // From what was read last, and from the beginning: alike.
+    let again = changes(&recording, 6_000, 12_000);
+    assert_eq!(again, told);
+    assert!(changes(&recording, 12_000, 12_000).changes.is_empty());
+    assert_eq!(changes(&recording, 12_000, 5).to_ms, 12_000);
+}
+
+/// `count` links that come and go, one a millisecond or all at once.
+fn busy(count: usize, apart: u64) -> Recording {
+    let mut all = vec![
+        at(0, 0, What::Placed { x: 0, y: 0 }),
+        at(0, 1, What::Placed { x: 0, y: 0 }),
+    ];
+    all.extend((0..count).map(|number| {
+        let what = if number % 2 == 0 { up(1) } else { down(1) };
+        at(1 + number as u64 * apart, 0, what)
+    }));
+    opened(&header(), &all)
+}
+
+#[test]
+fn answers_are_bounded_and_go_on_where_they_ended() {
+    let half = MAX_CHANGES / 2;
+    let recording = busy(half + 10, 1);
+    let first = changes(&recording, 0, 100_000);
+    assert_eq!((first.changes.len(), first.to_ms), (half, half as u64));
+    let rest = changes(&recording, first.to_ms, 100_000);
+    assert_eq!((rest.changes.len(), rest.to_ms), (10, 100_000));
+    // What happens at one instant is told whole, as long as there is room.
+    let instant = changes(&busy(MAX_CHANGES, 0), 0, 100_000);
+    assert_eq!((instant.changes.len(), instant.skipped), (MAX_CHANGES, false));
+    let over = changes(&busy(MAX_CHANGES + 1, 0), 0, 100_000);
+    assert_eq!((over.changes.len(), over.skipped), (0, true));
+    assert_eq!(over.totals.links, [1, 0, 0]);
+}
+
+#[test]
+fn of_a_great_crowd_some_are_drawn_and_whoever_is_followed() {
+    let header = Header {
+        people: 6_001,
+        groups: vec![("crowd".to_owned(), 6_001)],
+        ..header()
+    };
+    let mut all: Vec<Record> = (0..header.people)
+        .map(|who| at(0, who, What::Placed { x: 0, y: 0 }))
+        .collect();
+    all.extend([at(1, 1, up(2)), at(1, 3, up(6)), at(5, 1, up(4)), at(6, 4, What::On)]);
+    let recording = opened(&header, &all);
+    assert_eq!(recording.about().drawn_every, 3);
+    let at_ms = 2;
+    let none = look!(recording, Frame, Look::Frame { at_ms, person: None });
+    assert_eq!(none.people.len(), 2_001);
+    assert_eq!(none.links, [Wire(3, 6, Over::Ble, Some(-70))]);
+    assert_eq!((none.totals.here, none.totals.links), (6_001, [2, 0, 0]));
+    let person = Some(1);
+    let followed = look!(recording, Frame, Look::Frame { at_ms, person });
+    assert_eq!(followed.people.len(), 2_003);
+    assert_eq!(followed.links.len(), 2);
+    let (from_ms, to_ms) = (2, 10);
+    let told = look!(recording, Changes, Look::Changes { from_ms, to_ms, person });
+    // The new neighbour comes with its link, and is drawn from then on.
+    let kinds: Vec<bool> = told
+        .changes
+        .iter()
+        .map(|it| matches!(it.what, Changed::Dot(Dot { who: 4, .. })))
+        .collect();
+    assert_eq!(kinds, [true, false, true]);
+    assert!(changes(&recording, 2, 10).changes.is_empty());
+}
+
+#[test]
+fn a_message_is_followed_from_hand_to_hand() {
+    let spread = look!(small(), Spread, Look::Spread { message: 0 });
+    assert_eq!(
+        spread.reached,
+        [
+            Reached(1, 6_000, Some(0), 1, Some(6_000)),
+            Reached(2, 7_000, Some(1), 1, Some(9_000)),
+            // The run could not tell from whom, and a policy run's links are not followed.
+            Reached(3, 63_000, None, 0, Some(63_000)),
+        ]
+    );
+    assert_eq!((spread.members, spread.copies), (3, 4));
+    assert_eq!((spread.written.holders, spread.written.delivered), (3, 3));
+    assert_eq!(spread.within_ms, Some([4_000, 58_000, 58_000]));
+    assert_eq!(spread.curve.first(), Some(&(5_000, 0, 0)));
+    assert_eq!(spread.curve.last(), Some(&(63_000, 3, 3)));
+    let unheard = look!(small(), Spread, Look::Spread { message: 1 });
+    assert!(unheard.reached.is_empty() && unheard.within_ms.is_none());
+}
+
+#[test]
+fn where_nodes_do_not_tell_the_only_neighbour_who_had_it_is_named() {
+    let fidelity = "full".to_owned();
+    let mut all = records();
+    for record in &mut all {
+        // Whole nodes name themselves.
+        if let What::Copy { from, .. } = &mut record.what {
+            *from = record.who;
+        }
+    }
+    let recording = opened(&Header { fidelity, ..header() }, &all);
+    let spread = look!(recording, Spread, Look::Spread { message: 0 });
+    let from: Vec<_> = spread.reached.iter().map(|row| (row.2, row.3)).collect();
+    assert_eq!(from, [(Some(0), 1), (Some(1), 1), (Some(0), 1)]);
+    // With a second neighbour who has it, it may be either.
+    let place = all.iter().position(|it| it.at_ms == 62_000).unwrap();
+    all.insert(place, at(62_000, 3, up(1)));
+    let fidelity = "full".to_owned();
+    let recording = opened(&Header { fidelity, ..header() }, &all);
+    let spread = look!(recording, Spread, Look::Spread { message: 0 });
+    assert_eq!(spread.reached[2], Reached(3, 63_000, None, 2, Some(63_000)));
+}
+
+#[test]
+fn a_persons_messages_and_energy_are_told() {
+    let person = look!(small(), Person, Look::Person { who: 0 });
+    assert_eq!(person.messages, [Had(0, 5_000, Some(0), None), Had(1, 64_000, Some(0), None)]);
+    let (at_ms, joules) = person.joules[1];
+    assert_eq!(at_ms, 70_000);
+    assert!((joules - 49.68).abs() < 1e-9, "{joules}");
+    let person = look!(small(), Person, Look::Person { who: 2 });
+    assert_eq!(person.messages, [Had(0, 7_000, Some(1), Some(9_000))]);
+    assert_eq!(person.had, 1);
+}
+
+#[test]
+fn messages_are_listed_by_number() {
+    let numbers = |from| -> Vec<u32> {
+        let listed = look!(small(), Messages, Look::Messages { from });
+        listed.messages.iter().map(|it| it.message).collect()
+    };
+    assert_eq!(numbers(0), [0, 1]);
+    assert_eq!(numbers(1), [1]);
+    assert!(numbers(u32::MAX).is_empty());
+}
+
+#[test]
+fn what_is_not_there_is_said_to_be_missing() {
+    let recording = small();
+    for look in [
+        Look::Person { who: 4 },
+        Look::Spread { message: 2 },
+        Look::Frame {
+            at_ms: 0,
+            person: Some(4),
+        },
+        Look::Changes {
+            from_ms: 0,
+            to_ms: 1,
+            person: Some(u32::MAX),
+        },
+    ] {
+        let error = recording.answer(look).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound, "{look:?}");
+    }
+}
+
+#[test]
+fn kept_states_are_bounded_and_answers_do_not_depend_on_them() {
+    let all = records();
+    let bytes = written(&header(), &all);
+    let mut many = all.clone();
+    let flips = (0..20_000).map(|number| {
+        let what = if number % 2 == 0 { up(1) } else { down(1) };
+        at(70_001 + number, 2, what)
+    });
+    many.extend(flips);
+    let long = written(&header(), &many);
+    let marks = |kept| index::index(Cursor::new(&long), None, kept).unwrap().marks;
+    let free = marks(usize::MAX);
+    assert_eq!(free.len(), 1 + many.len() / 4_096);
+    let size = free[0].state.size();
+    assert!(size > 0);
+    let tight = marks(size);
+    assert_eq!(tight.len(), 1);
+    // Whichever state is begun at, the frame is the same.
+    for kept in [1, 3 * size, usize::MAX] {
+        let index = index::index(Cursor::new(&long), None, kept).unwrap();
+        let seen = look::frame(Cursor::new(&long), &index, &mut None, 85_000, None).unwrap();
+        let index = index::index(Cursor::new(&long), None, usize::MAX).unwrap();
+        let expected = look::frame(Cursor::new(&long), &index, &mut None, 85_000, None).unwrap();
+        assert_eq!(seen, expected, "{kept}");
+    }
+    let index = index::index(Cursor::new(&bytes), None, KEPT).unwrap();
+    // Two full minutes: deliveries after each.
+    let delivered: Vec<_> = index.minutes.iter().map(|minute| minute.delivered).collect();
+    assert_eq!(delivered, [2, 3]);
+}
+
+#[test]
+fn what_is_broken_is_refused_by_name() {
+    // Bad input of issue 5: a corrupt recording, each kind.
+    let bytes = written(&header(), &records());
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    let refused = |bytes: &[u8]| match index::index(Cursor::new(bytes), None, KEPT) {
+        Err(ViewError::Recording(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    let cut = text.trim_end().rfind('\n').unwrap();
+    assert!(matches!(
+        refused(&bytes[..=cut]),
+        RecordingError::Truncated(26)
+    ));
+    assert!(matches!(
+        refused(text.replace("-70", "-71").as_bytes()),
+        RecordingError::Altered
+    ));
+    assert!(matches!(
+        refused(text.replace("\"e\":\"said\"", "\"e\":\"sad\"").as_bytes()),
+        RecordingError::Line { line: 10, .. }
+    ));
+    assert!(matches!(
+        refused(text.replace("recording\":1", "recording\":7").as_bytes()),
+        RecordingError::Version(7)
+    ));
+    assert!(matches!(refused(b"hello\n"), RecordingError::Header));
+    let long = text.replacen("{\"t\":0", &format!("{}{{\"t\":0", " ".repeat(5_000)), 1);
+    let error = refused(long.as_bytes()).to_string();
+    assert!(error.contains("too long"), "{error}");
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_shown_is_noticed() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&written(&header(), &records())).unwrap();
+    let recording = Recording::open(file.path(), None).unwrap();
+    file.as_file().set_len(400).unwrap();
+    let error = recording.answer(Look::Frame { at_ms: 70_000, person: None });
+    assert_eq!(error.unwrap_err().kind, ErrorKind::BadFile);
+    // Somebody who is not there, in a line that is in order.
+    let bytes = written(&header(), &records());
+    let index = index::index(Cursor::new(&bytes), None, KEPT).unwrap();
+    for (from, to) in [("\"p\":3", "\"p\":4"), ("\"with\":2", "\"with\":9"), ("\"message\":1", "\"message\":2")] {
+        let other = String::from_utf8(bytes.clone()).unwrap().replace(from, to);
+        let seen = look::frame(Cursor::new(other), &index, &mut None, 100_000, None);
+        assert!(matches!(seen, Err(ViewError::Changed)), "{to}");
+    }
+}
