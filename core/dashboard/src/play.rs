@@ -326,13 +326,7 @@ pub struct Spread {
 /// Somebody had a copy: who, when, from whom where that is known, from how many it can have come, and when it read
 /// it, if it is a member and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Reached(
-    pub u32,
-    pub u64,
-    pub Option<u32>,
-    pub u32,
-    pub Option<u64>,
-);
+pub struct Reached(pub u32, pub u64, pub Option<u32>, pub u32, pub Option<u64>);
 
 /// Figures of the run.
 #[derive(Debug, Clone, PartialEq, Serialize)]

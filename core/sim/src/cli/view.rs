@@ -95,7 +95,9 @@ pub(super) fn view(args: &ViewArgs, json: bool) -> Outcome {
 
 fn what(args: &ViewArgs) -> Result<What, Failure> {
     let path = &args.what;
-    let written = path.extension().is_some_and(|extension| extension == "toml");
+    let written = path
+        .extension()
+        .is_some_and(|extension| extension == "toml");
     if is_ours(path) || written || !path.exists() {
         let mut scenario = library::scenario(path)?;
         if let Some(fidelity) = args.fidelity {

@@ -61,7 +61,11 @@ fn once(report: &Report) -> [Plot; 3] {
     let energy = report.modes.iter().zip(1..);
     let energy = energy.map(|(mode, at)| (f64::from(at), mode.joules_per_hour.sum()));
     let mut joules = line("Radio's energy", Some(""), "J/h", 1.0, energy.collect());
-    joules.columns = report.modes.iter().map(|it| it.profile.to_owned()).collect();
+    joules.columns = report
+        .modes
+        .iter()
+        .map(|it| it.profile.to_owned())
+        .collect();
     [
         line(
             "Delivered within",
@@ -85,7 +89,10 @@ fn once(report: &Report) -> [Plot; 3] {
 fn links(all: &[Minute]) -> Plot {
     let mut plot = line("Links of a phone", None, "links", 4.0, Vec::new());
     plot.series.clear();
-    for (medium, name) in ["Bluetooth", "local network", "Internet"].iter().enumerate() {
+    for (medium, name) in ["Bluetooth", "local network", "Internet"]
+        .iter()
+        .enumerate()
+    {
         if all.iter().all(|minute| minute.links[medium] == 0) {
             continue;
         }

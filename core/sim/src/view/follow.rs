@@ -131,14 +131,16 @@ pub(super) fn person<R: Read + Seek>(
     };
     let mut places = BTreeMap::new();
     let mut has = |person: &mut Person, message, at_ms, from| {
-        places.entry(message).or_insert_with(|| {
-            person.had += 1;
-            if person.messages.len() < MAX_ROWS {
-                person.messages.push(Had(message, at_ms, from, None));
-            }
-            person.had as usize - 1
-        })
-        .to_owned()
+        places
+            .entry(message)
+            .or_insert_with(|| {
+                person.had += 1;
+                if person.messages.len() < MAX_ROWS {
+                    person.messages.push(Had(message, at_ms, from, None));
+                }
+                person.had as usize - 1
+            })
+            .to_owned()
     };
     while let Some(record) = lines.next_where(|line| mentions(line, digits.as_bytes()))? {
         if record.who != who {

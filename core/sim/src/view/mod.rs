@@ -11,9 +11,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sovereign_dashboard::play::{
-    About, Look, MAX_MESSAGES, MAX_NAMES, Messages, Playable, Seen,
-};
+use sovereign_dashboard::play::{About, Look, MAX_MESSAGES, MAX_NAMES, Messages, Playable, Seen};
 use sovereign_node::api::{ApiError, ErrorKind};
 
 use self::index::{Index, KEPT, MOST_MESSAGES, Mark};
@@ -131,7 +129,10 @@ impl Recording {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Reading> {
         // Whatever was being read is begun anew with each question.
-        self.0.reading.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .reading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -186,9 +187,22 @@ fn about(index: &Index, scenario: Option<&Scenario>) -> About {
         groups: few(&header.groups),
         channels: few(&header.channels),
         messages: u32::try_from(index.messages.len()).unwrap_or(u32::MAX),
-        copies: index.messages.iter().map(|it| u64::from(it.written.holders)).sum(),
-        delivered: index.messages.iter().map(|it| u64::from(it.written.delivered)).sum(),
-        walls: walls.into_iter().flatten().take(MAX_NAMES).map(wall).collect(),
+        copies: index
+            .messages
+            .iter()
+            .map(|it| u64::from(it.written.holders))
+            .sum(),
+        delivered: index
+            .messages
+            .iter()
+            .map(|it| u64::from(it.written.delivered))
+            .sum(),
+        walls: walls
+            .into_iter()
+            .flatten()
+            .take(MAX_NAMES)
+            .map(wall)
+            .collect(),
     }
 }
 

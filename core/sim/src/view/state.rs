@@ -36,10 +36,7 @@ impl Person {
             let at = i128::from(from) + far / i128::from(whole);
             i32::try_from(at).unwrap_or(to)
         };
-        (
-            along(self.from.0, self.to.0),
-            along(self.from.1, self.to.1),
-        )
+        (along(self.from.0, self.to.0), along(self.from.1, self.to.1))
     }
 }
 
@@ -132,13 +129,7 @@ impl State {
         self.dot(record.who).map(play::What::Dot)
     }
 
-    fn join(
-        &mut self,
-        one: u32,
-        other: u32,
-        over: Medium,
-        dbm: Option<i16>,
-    ) -> Option<play::What> {
+    fn join(&mut self, one: u32, other: u32, over: Medium, dbm: Option<i16>) -> Option<play::What> {
         let ends = ends(one, other, over);
         let link = self.links.entry(ends).or_insert(Link { count: 0, dbm });
         link.count = link.count.saturating_add(1);
@@ -177,9 +168,8 @@ impl State {
 
     /// All links.
     pub(super) fn wires(&self) -> impl Iterator<Item = Wire> {
-        let wire = |(&(one, other, over), link): (&Ends, &Link)| {
-            Wire(one, other, medium(over), link.dbm)
-        };
+        let wire =
+            |(&(one, other, over), link): (&Ends, &Link)| Wire(one, other, medium(over), link.dbm);
         self.links.iter().map(wire)
     }
 

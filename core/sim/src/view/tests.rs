@@ -86,13 +86,7 @@ fn records() -> Vec<Record> {
         at(9_000, 2, read(0)),
         at(10_000, 0, walks),
         at(11_000, 1, down(2)),
-        at(
-            12_000,
-            2,
-            What::Off {
-                why: OffWhy::Sleep,
-            },
-        ),
+        at(12_000, 2, What::Off { why: OffWhy::Sleep }),
         at(13_000, 0, What::Internet { on: true }),
         at(61_000, 3, placed(-30)),
         at(61_000, 3, What::On),
@@ -170,7 +164,10 @@ fn the_state_at_a_time_is_that_of_all_records_until_then() {
     // Backwards, too: what was read last does not stand in the way.
     assert_eq!(frame(&recording, 1_999), before);
     let late = frame(&recording, 13_000);
-    assert_eq!((late.totals.here, late.totals.on, late.totals.said), (3, 2, 1));
+    assert_eq!(
+        (late.totals.here, late.totals.on, late.totals.said),
+        (3, 2, 1)
+    );
     let phones: Vec<_> = late.people.iter().map(|dot| (dot.who, dot.phone)).collect();
     assert_eq!(phones, [(0, Phone::On), (1, Phone::On), (2, Phone::Asleep)]);
     assert_eq!(
@@ -194,14 +191,24 @@ fn a_frame_and_the_changes_after_it_are_the_later_frame() {
     let told = changes(&recording, 6_000, 12_000);
     let whats: Vec<_> = told.changes.iter().map(|it| (it.at_ms, it.what)).collect();
     assert_eq!(whats.len(), 3);
-    assert!(matches!(whats[0], (10_000, Changed::Dot(Dot { who: 0, .. }))));
+    assert!(matches!(
+        whats[0],
+        (10_000, Changed::Dot(Dot { who: 0, .. }))
+    ));
     assert_eq!(
         whats[1],
         (11_000, Changed::Down(Wire(1, 2, Over::Ble, None)))
     );
     assert!(matches!(
         whats[2],
-        (12_000, Changed::Dot(Dot { who: 2, phone: Phone::Asleep, .. }))
+        (
+            12_000,
+            Changed::Dot(Dot {
+                who: 2,
+                phone: Phone::Asleep,
+                ..
+            })
+        )
     ));
     assert_eq!((told.to_ms, told.skipped), (12_000, false));
     assert_eq!(told.totals, frame(&recording, 12_000).totals);
@@ -235,7 +242,10 @@ fn answers_are_bounded_and_go_on_where_they_ended() {
     assert_eq!((rest.changes.len(), rest.to_ms), (10, 100_000));
     // What happens at one instant is told whole, as long as there is room.
     let instant = changes(&busy(MAX_CHANGES, 0), 0, 100_000);
-    assert_eq!((instant.changes.len(), instant.skipped), (MAX_CHANGES, false));
+    assert_eq!(
+        (instant.changes.len(), instant.skipped),
+        (MAX_CHANGES, false)
+    );
     let over = changes(&busy(MAX_CHANGES + 1, 0), 0, 100_000);
     assert_eq!((over.changes.len(), over.skipped), (0, true));
     assert_eq!(over.totals.links, [1, 0, 0]);
@@ -251,11 +261,23 @@ fn of_a_great_crowd_some_are_drawn_and_whoever_is_followed() {
     let mut all: Vec<Record> = (0..header.people)
         .map(|who| at(0, who, What::Placed { x: 0, y: 0 }))
         .collect();
-    all.extend([at(1, 1, up(2)), at(1, 3, up(6)), at(5, 1, up(4)), at(6, 4, What::On)]);
+    all.extend([
+        at(1, 1, up(2)),
+        at(1, 3, up(6)),
+        at(5, 1, up(4)),
+        at(6, 4, What::On),
+    ]);
     let recording = opened(&header, &all);
     assert_eq!(recording.about().drawn_every, 3);
     let at_ms = 2;
-    let none = look!(recording, Frame, Look::Frame { at_ms, person: None });
+    let none = look!(
+        recording,
+        Frame,
+        Look::Frame {
+            at_ms,
+            person: None
+        }
+    );
     assert_eq!(none.people.len(), 2_001);
     assert_eq!(none.links, [Wire(3, 6, Over::Ble, Some(-70))]);
     assert_eq!((none.totals.here, none.totals.links), (6_001, [2, 0, 0]));
@@ -264,7 +286,15 @@ fn of_a_great_crowd_some_are_drawn_and_whoever_is_followed() {
     assert_eq!(followed.people.len(), 2_003);
     assert_eq!(followed.links.len(), 2);
     let (from_ms, to_ms) = (2, 10);
-    let told = look!(recording, Changes, Look::Changes { from_ms, to_ms, person });
+    let told = look!(
+        recording,
+        Changes,
+        Look::Changes {
+            from_ms,
+            to_ms,
+            person
+        }
+    );
     // The new neighbour comes with its link, and is drawn from then on.
     let kinds: Vec<bool> = told
         .changes
@@ -306,7 +336,13 @@ fn where_nodes_do_not_tell_the_only_neighbour_who_had_it_is_named() {
             *from = record.who;
         }
     }
-    let recording = opened(&Header { fidelity, ..header() }, &all);
+    let recording = opened(
+        &Header {
+            fidelity,
+            ..header()
+        },
+        &all,
+    );
     let spread = look!(recording, Spread, Look::Spread { message: 0 });
     let from: Vec<_> = spread.reached.iter().map(|row| (row.2, row.3)).collect();
     assert_eq!(from, [(Some(0), 1), (Some(1), 1), (Some(0), 1)]);
@@ -314,7 +350,13 @@ fn where_nodes_do_not_tell_the_only_neighbour_who_had_it_is_named() {
     let place = all.iter().position(|it| it.at_ms == 62_000).unwrap();
     all.insert(place, at(62_000, 3, up(1)));
     let fidelity = "full".to_owned();
-    let recording = opened(&Header { fidelity, ..header() }, &all);
+    let recording = opened(
+        &Header {
+            fidelity,
+            ..header()
+        },
+        &all,
+    );
     let spread = look!(recording, Spread, Look::Spread { message: 0 });
     assert_eq!(spread.reached[2], Reached(3, 63_000, None, 2, Some(63_000)));
 }
@@ -322,7 +364,10 @@ fn where_nodes_do_not_tell_the_only_neighbour_who_had_it_is_named() {
 #[test]
 fn a_persons_messages_and_energy_are_told() {
     let person = look!(small(), Person, Look::Person { who: 0 });
-    assert_eq!(person.messages, [Had(0, 5_000, Some(0), None), Had(1, 64_000, Some(0), None)]);
+    assert_eq!(
+        person.messages,
+        [Had(0, 5_000, Some(0), None), Had(1, 64_000, Some(0), None)]
+    );
     let (at_ms, joules) = person.joules[1];
     assert_eq!(at_ms, 70_000);
     assert!((joules - 49.68).abs() < 1e-9, "{joules}");
@@ -391,7 +436,11 @@ fn kept_states_are_bounded_and_answers_do_not_depend_on_them() {
     }
     let index = index::index(Cursor::new(&bytes), None, KEPT).unwrap();
     // Two full minutes: deliveries after each.
-    let delivered: Vec<_> = index.minutes.iter().map(|minute| minute.delivered).collect();
+    let delivered: Vec<_> = index
+        .minutes
+        .iter()
+        .map(|minute| minute.delivered)
+        .collect();
     assert_eq!(delivered, [2, 3]);
 }
 
@@ -433,14 +482,116 @@ fn a_file_that_changes_while_it_is_shown_is_noticed() {
     file.write_all(&written(&header(), &records())).unwrap();
     let recording = Recording::open(file.path(), None).unwrap();
     file.as_file().set_len(400).unwrap();
-    let error = recording.answer(Look::Frame { at_ms: 70_000, person: None });
+    let error = recording.answer(Look::Frame {
+        at_ms: 70_000,
+        person: None,
+    });
     assert_eq!(error.unwrap_err().kind, ErrorKind::BadFile);
     // Somebody who is not there, in a line that is in order.
     let bytes = written(&header(), &records());
     let index = index::index(Cursor::new(&bytes), None, KEPT).unwrap();
-    for (from, to) in [("\"p\":3", "\"p\":4"), ("\"with\":2", "\"with\":9"), ("\"message\":1", "\"message\":2")] {
+    for (from, to) in [
+        ("\"p\":3", "\"p\":4"),
+        ("\"with\":2", "\"with\":9"),
+        ("\"message\":1", "\"message\":2"),
+    ] {
         let other = String::from_utf8(bytes.clone()).unwrap().replace(from, to);
         let seen = look::frame(Cursor::new(other), &index, &mut None, 100_000, None);
         assert!(matches!(seen, Err(ViewError::Changed)), "{to}");
     }
+}
+
+/// A scenario that is really run, with its decisions alone: its recording and its report.
+fn really(scenario: &Scenario) -> (tempfile::NamedTempFile, crate::report::Report) {
+    use crate::{policy, report::Both, report::Tally, world::World};
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let header = Header::of(scenario, &World::new(scenario, 3), 3);
+    let mut writer = Writer::new(file.reopen().unwrap(), &header).unwrap();
+    let mut tally = Tally::new(scenario, 3);
+    let mut sink = Both(&mut writer, &mut tally);
+    let mut on = |_| std::ops::ControlFlow::Continue(());
+    let ended = policy::run(scenario, 3, &mut on, &mut sink).unwrap();
+    let end_ms = ended.progress.at.as_millis() as u64;
+    writer.finish(end_ms).unwrap();
+    (file, tally.report(end_ms))
+}
+
+#[test]
+fn a_recorded_run_is_shown_with_the_figures_of_its_report() {
+    let text = include_str!("../../scenarios/campfire.toml").replace("full", "policy");
+    let scenario = Scenario::parse(&text).unwrap();
+    let (file, report) = really(&scenario);
+    let recording = Recording::open(file.path(), Some(&scenario)).unwrap();
+    assert_eq!(recording.0.index.report.as_ref(), Some(&report));
+    let about = recording.about();
+    assert_eq!(u64::from(about.messages), report.said);
+    assert_eq!(about.shows.as_deref(), Some(&*scenario.shows));
+    let mut copies = 0.0;
+    let mut holders = 0.0;
+    let mut read = 0;
+    let mut strangers = 0;
+    for message in 0..about.messages {
+        let spread = look!(recording, Spread, Look::Spread { message });
+        copies += f64::from(spread.copies);
+        holders += f64::from(spread.written.holders);
+        read += u64::from(spread.written.delivered);
+        strangers += spread.reached.iter().filter(|row| row.2.is_none()).count();
+        // Whoever handed it on had it before, and the way goes back to the author.
+        for row in &spread.reached {
+            let from = row.2.unwrap();
+            let before = spread.reached.iter().find(|other| other.0 == from);
+            let author = from == spread.written.author;
+            assert!(author || before.is_some_and(|other| other.1 <= row.1));
+        }
+    }
+    assert_eq!(report.delivery, 1.0);
+    // All who are in the channel read everything: some of it after it was due.
+    assert_eq!((read, strangers), (about.delivered, 0));
+    assert!(read >= report.made);
+    assert_eq!(read, report.said * 11);
+    assert!((copies / holders - report.copies.unwrap()).abs() < 1e-9);
+    // A person's messages are the spreads, from its side.
+    let person = look!(recording, Person, Look::Person { who: 11 });
+    assert_eq!(u64::from(person.had), report.said);
+    let figures = look!(recording, Figures, Look::Figures {});
+    assert_eq!((figures.met, figures.plots.len()), (Some(true), 5));
+    assert_eq!(figures.rows, report.rows());
+    // Every second is the frame before it with what changed.
+    let mut now = frame(&recording, 0);
+    for at_ms in (1_000..=60_000).step_by(1_000) {
+        let told = changes(&recording, at_ms - 1_000, at_ms);
+        for change in told.changes {
+            match change.what {
+                Changed::Dot(dot) => {
+                    now.people.retain(|other| other.who != dot.who);
+                    now.people.push(dot);
+                    now.people.sort_by_key(|dot| dot.who);
+                }
+                Changed::Up(wire) => {
+                    now.links.push(wire);
+                    now.links.sort_by_key(|wire| (wire.0, wire.1, wire.2));
+                }
+                Changed::Down(gone) => now
+                    .links
+                    .retain(|wire| (wire.0, wire.1, wire.2) != (gone.0, gone.1, gone.2)),
+                Changed::Said(..) => {}
+            }
+        }
+        now.at_ms = at_ms;
+        now.totals = told.totals;
+        assert_eq!(now, frame(&recording, at_ms), "{at_ms}");
+    }
+}
+
+#[test]
+fn a_recording_of_another_scenario_has_no_report() {
+    let text = include_str!("../../scenarios/campfire.toml").replace("full", "policy");
+    let other = Scenario::parse(&text).unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&written(&header(), &records())).unwrap();
+    let recording = Recording::open(file.path(), Some(&other)).unwrap();
+    let figures = look!(recording, Figures, Look::Figures {});
+    assert_eq!((figures.met, figures.plots.len()), (None, 2));
+    assert!(figures.rows.is_empty() && figures.lacks.is_some());
+    assert_eq!(recording.about().shows, None);
 }

@@ -15,6 +15,9 @@ const MAX_NAMES = 30;
 const NEAR = 16;
 /** What just happened is shown for so long, in milliseconds of the person's time. */
 const FRESH = 900;
+/** With more links than this they are drawn anew only now and then: every so many frames of the screen. */
+const MANY_LINKS = 1200;
+const SELDOM = 6;
 /** The picture is fitted anew every so many frames of the screen. */
 const REFIT = 12;
 
@@ -85,6 +88,11 @@ export function PeopleMap() {
   );
 }
 
+/** How a person is drawn: by its phone, or by the chosen message. */
+type Mark = "off" | "on" | "carries" | "has";
+/** Around a mark, for its corners and its outline, in pixels. */
+const MARGIN = 7;
+
 class Painter {
   private view: View | undefined;
   /** Whether the picture follows the people by itself. */
@@ -97,6 +105,12 @@ class Painter {
   private colours: (name: string) => string = () => "";
   private theme = "";
   private drawn = "";
+  /** Links and paths, kept while they are drawn seldom. */
+  private readonly under = document.createElement("canvas");
+  private underState = "";
+  private underView: View | undefined;
+  private underAge = 0;
+  private sprites = new Map<string, HTMLCanvasElement>();
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
@@ -242,12 +256,67 @@ class Painter {
       const { x, y } = place(dot, now);
       this.places.set(who, at(x, y));
     }
-    this.walls(context, at);
-    this.links(context);
     const paths = spread.value;
-    if (paths) this.paths(context, paths, now);
-    this.people(context, paths, now);
+    const lines = (to: CanvasRenderingContext2D) => {
+      this.walls(to, at);
+      this.links(to);
+      if (paths) this.paths(to, paths, now);
+    };
+    if (world.links.size <= MANY_LINKS) lines(context);
+    else {
+      this.refresh(`${theme} ${person.value?.who} ${paths?.written.message} ${width} ${height} ${playing.value}`, view, ratio, lines);
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      context.drawImage(this.under, 0, 0);
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    }
+    this.people(context, paths, now, ratio);
     this.ruler(context, view, height);
+  }
+
+  /** Draws what lies under the people anew, if it is old or belongs to another view. */
+  private refresh(state: string, view: View, ratio: number, lines: (to: CanvasRenderingContext2D) => void): void {
+    const old = this.underView;
+    const still =
+      old !== undefined && Math.abs(old.scale / view.scale - 1) < 0.002 && Math.hypot(old.x - view.x, old.y - view.y) * view.scale < 1.5;
+    if (playing.value && still && state === this.underState && ++this.underAge < SELDOM) return;
+    const context = this.under.getContext("2d");
+    if (!context) return;
+    this.underState = state;
+    this.underView = { ...view };
+    this.underAge = 0;
+    this.under.width = this.canvas.width;
+    this.under.height = this.canvas.height;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    lines(context);
+  }
+
+  /** A mark of one kind, painted once: thousands of them are copied much faster than drawn. */
+  private sprite(kind: Mark, size: number, many: boolean, ratio: number): HTMLCanvasElement {
+    const key = `${kind} ${size} ${ratio} ${this.theme}`;
+    const known = this.sprites.get(key);
+    if (known) return known;
+    const own = document.createElement("canvas");
+    own.width = own.height = Math.ceil((2 * MARGIN + 2 * size) * ratio);
+    const context = own.getContext("2d");
+    if (context) {
+      context.setTransform(ratio, 0, 0, ratio, 0, 0);
+      context.translate(size + MARGIN, size + MARGIN);
+      context.beginPath();
+      if (kind === "on" || kind === "off") context.arc(0, 0, size, 0, 2 * Math.PI);
+      else {
+        const far = size * 1.55;
+        for (const [x, y] of [[0, -far], [far, 0], [0, far], [-far, 0]] as const) context.lineTo(x, y);
+        context.closePath();
+      }
+      const [fill, stroke] = ({ on: ["accent", "card"], off: ["card", "dim"], has: ["carry", "card"], carries: ["card", "carry"] } as const)[kind];
+      context.fillStyle = this.colours(fill);
+      context.strokeStyle = this.colours(stroke);
+      context.lineWidth = (many ? 1 : 1.5) * (kind === "carries" ? 1.6 : 1);
+      context.fill();
+      context.stroke();
+    }
+    this.sprites.set(key, own);
+    return own;
   }
 
   private walls(context: CanvasRenderingContext2D, at: (x: number, y: number) => Place): void {
@@ -322,10 +391,10 @@ class Painter {
     context.globalAlpha = 1;
   }
 
-  private people(context: CanvasRenderingContext2D, shown: Spread | undefined, now: number): void {
+  private people(context: CanvasRenderingContext2D, shown: Spread | undefined, now: number, ratio: number): void {
     const many = this.places.size;
     const size = many <= 60 ? 7 : many <= 400 ? 4.5 : 2.8;
-    const [ink, dim, ground, own, carry] = ["ink", "dim", "card", "accent", "carry"].map(this.colours) as [string, string, string, string, string];
+    const [ink, dim, ground] = ["ink", "dim", "card"].map(this.colours) as [string, string, string];
     const rows = new Map<number, boolean>();
     if (shown) {
       for (const [who, since, , , read] of shown.reached) {
@@ -334,44 +403,17 @@ class Painter {
       }
       if (now >= shown.written.said_ms) rows.set(shown.written.author, true);
     }
-    const on = new Path2D();
-    const off = new Path2D();
-    const has = new Path2D();
-    const carries = new Path2D();
+    const kinds: Record<Mark, Place[]> = { off: [], on: [], carries: [], has: [] };
     for (const [who, at] of this.places) {
       const read = rows.get(who);
-      if (read !== undefined) {
-        const far = size * 1.55;
-        const diamond = read ? has : carries;
-        diamond.moveTo(at.x, at.y - far);
-        diamond.lineTo(at.x + far, at.y);
-        diamond.lineTo(at.x, at.y + far);
-        diamond.lineTo(at.x - far, at.y);
-        diamond.closePath();
-        continue;
-      }
-      const path = world.dots.get(who)?.[7] === "on" ? on : off;
-      path.moveTo(at.x + size, at.y);
-      path.arc(at.x, at.y, size, 0, 2 * Math.PI);
+      const kind = read === undefined ? (world.dots.get(who)?.[7] === "on" ? "on" : "off") : read ? "has" : "carries";
+      kinds[kind].push(at);
     }
-    context.lineWidth = many > 400 ? 1 : 1.5;
-    context.fillStyle = ground;
-    context.strokeStyle = dim;
-    context.fill(off);
-    context.stroke(off);
-    context.fillStyle = own;
-    context.strokeStyle = ground;
-    context.fill(on);
-    context.stroke(on);
-    context.lineWidth = many > 400 ? 1.5 : 2.5;
-    context.fillStyle = ground;
-    context.strokeStyle = carry;
-    context.fill(carries);
-    context.stroke(carries);
-    context.fillStyle = carry;
-    context.strokeStyle = ground;
-    context.fill(has);
-    context.stroke(has);
+    for (const kind of Object.keys(kinds) as Mark[]) {
+      const mark = this.sprite(kind, size, many > 400, ratio);
+      const wide = mark.width / ratio;
+      for (const { x, y } of kinds[kind]) context.drawImage(mark, x - size - MARGIN, y - size - MARGIN, wide, wide);
+    }
     this.rings(context, shown, now, size);
     const groups = about.value?.groups ?? [];
     const names = many <= MAX_NAMES ? [...this.places.keys()] : [person.value?.who, rows.size > 0 ? shown?.written.author : undefined];

@@ -139,8 +139,8 @@ function Now() {
           <div class="carry">
             <dt>read message {shown.written.message + 1}</dt>
             <dd>
-              {reach.readers}
-              <small> of {shown.members}</small>
+              {reach.readers.toLocaleString("en")}
+              <small> of {shown.members.toLocaleString("en")}</small>
             </dd>
           </div>
         )}

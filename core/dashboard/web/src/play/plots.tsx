@@ -3,7 +3,8 @@ import type { Plot } from "./types";
 import { virtual } from "./world";
 
 const WIDTH = 250;
-const HEIGHT = 160;
+/** In a card of its own, and in one that has other things to show. */
+const HEIGHTS = [160, 112] as const;
 const [LEFT, RIGHT, TOP, BOTTOM] = [34, 10, 10, 32];
 const STYLES = ["one", "two", "three", "four"];
 
@@ -19,13 +20,14 @@ interface Props {
 
 /** One pair of axes. What the curves say at the playhead stands above them. */
 export function PlotCard({ plot, now, end, from = 0, bare = false }: Props) {
+  const height = HEIGHTS[bare ? 1 : 0];
   const time = plot.x === null;
   const points = plot.series.flatMap((series) => series.points);
   const right = time ? Math.max(end, from + 1) : plot.columns.length > 0 ? plot.columns.length + 0.5 : Math.max(1e-9, ...points.map(([x]) => x));
   const left = plot.columns.length > 0 ? 0.5 : from;
   const above = ceiling(Math.max(plot.y_top, ...points.map(([, y]) => y)));
   const x = (value: number) => LEFT + (WIDTH - LEFT - RIGHT) * Math.max(0, Math.min(1, (value - left) / (right - left)));
-  const y = (value: number) => HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * Math.max(0, Math.min(1, value / above));
+  const y = (value: number) => height - BOTTOM - (height - TOP - BOTTOM) * Math.max(0, Math.min(1, value / above));
   const words = plot.columns.length > 0 ? plot.columns.map((name, at) => `${line(name)} ${number(plot.series[0]?.points[at]?.[1] ?? 0)}`) : says(plot, time ? now : undefined);
   const thick = Math.min(44, (WIDTH - LEFT - RIGHT) / (2 * Math.max(1, plot.columns.length)));
   const marks = plot.columns.length > 0 ? [] : ticks(left, right, time);
@@ -38,18 +40,18 @@ export function PlotCard({ plot, now, end, from = 0, bare = false }: Props) {
           {words.length > 0 && `: ${words.join(", ")}`}
         </span>
       </figcaption>
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} aria-hidden="true">
+      <svg viewBox={`0 0 ${WIDTH} ${height}`} aria-hidden="true">
         {[0, 0.5, 1].map((part) => (
           <g key={part}>
             <line class="grid" x1={LEFT} x2={WIDTH - RIGHT} y1={y(above * part)} y2={y(above * part)} />
             <text x={LEFT - 6} y={y(above * part) + 4} text-anchor="end">
-              {number(above * part)}
+              {brief(above * part)}
             </text>
           </g>
         ))}
         {marks.map((value) => (
-          <text key={value} x={x(value)} y={HEIGHT - BOTTOM + 15} text-anchor={x(value) > WIDTH - 24 ? "end" : "middle"}>
-            {time ? virtual(value) : number(value)}
+          <text key={value} x={x(value)} y={height - BOTTOM + 15} text-anchor={x(value) > WIDTH - 24 ? "end" : "middle"}>
+            {time ? virtual(value) : brief(value)}
           </text>
         ))}
         {plot.columns.map((name, at) => (
@@ -62,7 +64,7 @@ export function PlotCard({ plot, now, end, from = 0, bare = false }: Props) {
               height={y(0) - y(plot.series[0]?.points[at]?.[1] ?? 0)}
               rx="3"
             />
-            <text x={x(at + 1)} y={HEIGHT - BOTTOM + 15} text-anchor="middle">
+            <text x={x(at + 1)} y={height - BOTTOM + 15} text-anchor="middle">
               {line(name)}
             </text>
           </g>
@@ -71,9 +73,9 @@ export function PlotCard({ plot, now, end, from = 0, bare = false }: Props) {
           plot.series.map((series, at) => (
             <polyline key={series.name} class={`curve ${STYLES[at % STYLES.length]}`} points={series.points.map((point) => `${x(point[0]).toFixed(1)},${y(point[1]).toFixed(1)}`).join(" ")} />
           ))}
-        {time && <line class="head" x1={x(now)} x2={x(now)} y1={TOP - 6} y2={HEIGHT - BOTTOM} />}
+        {time && <line class="head" x1={x(now)} x2={x(now)} y1={TOP - 6} y2={height - BOTTOM} />}
         {plot.x !== null && plot.columns.length === 0 && (
-          <text x={(LEFT + WIDTH - RIGHT) / 2} y={HEIGHT - 3} text-anchor="middle">
+          <text x={(LEFT + WIDTH - RIGHT) / 2} y={height - 3} text-anchor="middle">
             {line(plot.x, 40)}
           </text>
         )}
@@ -106,6 +108,11 @@ export function number(value: number): string {
   return value >= 10 ? String(Math.round(value)) : String(Number(value.toFixed(2)));
 }
 
+/** For an axis, where there is little room. */
+function brief(value: number): string {
+  return value >= 1000 ? `${Number((value / 1000).toFixed(1))}k` : number(value);
+}
+
 /** The next round number. */
 export function ceiling(value: number): number {
   if (value <= 0) return 1;
@@ -120,7 +127,6 @@ const TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10
 function ticks(from: number, to: number, time: boolean): number[] {
   const wanted = (to - from) / 3;
   const step = time ? (TIMES.find((one) => one >= wanted) ?? wanted) : ceiling(wanted);
-  const thick = Math.min(44, (WIDTH - LEFT - RIGHT) / (2 * Math.max(1, plot.columns.length)));
   const marks = [];
   for (let at = Math.ceil(from / step) * step; at <= to * 1.0001; at += step) marks.push(at);
   return marks;

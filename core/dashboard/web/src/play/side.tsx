@@ -188,7 +188,7 @@ function MessageRow(written: Written, now: number) {
       </span>
       <span class="state">{virtual(written.said_ms)}</span>
       <span class="more">
-        {line(channel, 30)} · {bytes(written.bytes)} · read by {written.delivered} in the end
+        {line(channel, 30)} · {bytes(written.bytes)} · read by {written.delivered.toLocaleString("en")} in the end
       </span>
     </button>
   );
@@ -231,7 +231,7 @@ function MessageCard() {
       </p>
       <p class="reach">
         <strong>
-          {readers} of {members}
+          {readers.toLocaleString("en")} of {members.toLocaleString("en")}
         </strong>{" "}
         members have read it
         {said ? "" : "; it is not written yet"}
@@ -240,15 +240,16 @@ function MessageCard() {
       <dl class="facts">
         <dt>Have a copy</dt>
         <dd>
-          {holders} {holders > readers ? `(${holders - readers} carry it for others)` : ""}
+          {holders.toLocaleString("en")}
+          {holders > readers ? ` (${(holders - readers).toLocaleString("en")} have not read it)` : ""}
         </dd>
         <dt>Copies that came, in the end</dt>
-        <dd>{shown.copies}</dd>
+        <dd>{shown.copies.toLocaleString("en")}</dd>
         {within && (
           <>
-            <dt>Half, 90 %, all who ever read it</dt>
-            <dd>
-              after {took(within[0])}, {took(within[1])}, {took(within[2])}
+            <dt>Half · 90 % · all readers, after</dt>
+            <dd class="figures">
+              {took(within[0])} · {took(within[1])} · {took(within[2])}
             </dd>
           </>
         )}
