@@ -20,7 +20,7 @@ struct Tape(Arc<Mutex<Vec<Look>>>);
 
 impl Playable for Tape {
     async fn look(&self, look: Look) -> Result<Seen, ApiError> {
-        self.0.lock().unwrap().push(look);
+        self.0.lock().expect("in a test").push(look);
         match look {
             Look::Figures {} => Ok(Seen::Figures(Figures {
                 met: None,
@@ -52,7 +52,7 @@ async fn played(tape: Tape) -> Served {
 async fn opened(served: &Served) -> Live {
     let (cookie, origin) = (served.log_in().await, served.origin());
     let headers = [("cookie", &*cookie), ("origin", &*origin)];
-    let mut live = served.live_with(&headers).await.unwrap();
+    let mut live = served.live_with(&headers).await.expect("in a test");
     assert_eq!(live.next().await["hello"]["shows"], "recording");
     live
 }

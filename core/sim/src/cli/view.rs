@@ -21,7 +21,7 @@ use super::{
     Fidelity,
     failure::{DONE, Failure, Outcome},
     interrupt::Interrupt,
-    library, print, run,
+    library, print, progress, run,
 };
 
 pub(super) const TEACH: &str = "\
@@ -81,11 +81,11 @@ pub(super) fn view(args: &ViewArgs, json: bool) -> Outcome {
                     .map_err(|error| Failure::io(&format!("{}", path.display()), error))?,
             ));
             run::simulated(&scenario, args.seed.unwrap_or(1), to, &interrupt)?;
+            // Ctrl-C ended the run early; from here on it ends the program.
+            interrupt.forget();
             (open(&path, Some(&scenario))?, Some(directory))
         }
     };
-    // Ctrl-C ended the run early; from here on it ends the program.
-    interrupt.forget();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -153,7 +153,10 @@ fn is_ours(name: &Path) -> bool {
 }
 
 fn open(path: &Path, scenario: Option<&Scenario>) -> Result<Recording, Failure> {
-    Recording::open(path, scenario).map_err(|error| unreadable(path, &error))
+    let spinner = progress::reading();
+    let recording = Recording::open(path, scenario);
+    spinner.finish_and_clear();
+    recording.map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &ViewError) -> Failure {

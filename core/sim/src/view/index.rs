@@ -12,10 +12,26 @@ use crate::world::World;
 
 /// Records between two kept states at first.
 const APART: u64 = 4_096;
-/// Memory that kept states take together at most, in bytes: beyond, every other one is dropped.
-pub(super) const KEPT: usize = 64 << 20;
 /// Messages of a recording that can be shown at most; each takes some tens of bytes.
 pub(super) const MOST_MESSAGES: usize = 1 << 20;
+
+/// What an index may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Memory of all kept states together, in bytes: beyond, every other one is dropped.
+    pub(super) states: usize,
+    /// Messages; with more, the recording is refused.
+    pub(super) messages: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            states: 64 << 20,
+            messages: MOST_MESSAGES,
+        }
+    }
+}
 
 /// Where to begin reading for a time.
 #[derive(Debug)]
@@ -60,12 +76,11 @@ pub(super) struct Minute {
     pub(super) delivered: u64,
 }
 
-/// Reads all of it. With the scenario that it was made from, there is a report as well; `Ok(None)` in its place when
-/// the scenario is another one.
+/// Reads all of it. With the scenario that it was made from there is a report as well, and none with another one.
 pub(super) fn index(
     file: impl Read + Seek,
     scenario: Option<&Scenario>,
-    kept: usize,
+    bounds: Bounds,
 ) -> Result<Index, ViewError> {
     let mut reader = Reader::new(BufReader::new(file))?;
     let header = reader.header().clone();
@@ -76,7 +91,7 @@ pub(super) fn index(
         .map(|scenario| Tally::new(scenario, header.seed));
     let body = reader.offset();
     let mut pass = Pass {
-        kept,
+        bounds,
         apart: APART,
         since: 0,
         state: State::new(&header),
@@ -109,7 +124,7 @@ pub(super) fn index(
 }
 
 struct Pass {
-    kept: usize,
+    bounds: Bounds,
     apart: u64,
     since: u64,
     state: State,
@@ -138,7 +153,7 @@ impl Pass {
                 channel,
                 bytes,
             } => {
-                if self.messages.len() >= MOST_MESSAGES {
+                if self.messages.len() >= self.bounds.messages {
                     return Err(ViewError::Messages);
                 }
                 let written = Written {
@@ -199,7 +214,7 @@ impl Pass {
             state: self.state.clone(),
         });
         let size = |marks: &[Mark]| marks.iter().map(|mark| mark.state.size()).sum::<usize>();
-        while self.marks.len() > 1 && size(&self.marks) > self.kept {
+        while self.marks.len() > 1 && size(&self.marks) > self.bounds.states {
             let mut number = 0;
             self.marks.retain(|_| {
                 number += 1;

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sovereign_dashboard::play::{About, Look, MAX_MESSAGES, MAX_NAMES, Messages, Playable, Seen};
 use sovereign_node::api::{ApiError, ErrorKind};
 
-use self::index::{Index, KEPT, MOST_MESSAGES, Mark};
+use self::index::{Bounds, Index, MOST_MESSAGES, Mark};
 use crate::record::{RecordingError, decimetres};
 use crate::scenario::Scenario;
 
@@ -64,7 +64,7 @@ impl Recording {
     /// [`ViewError`].
     pub fn open(path: &Path, scenario: Option<&Scenario>) -> Result<Self, ViewError> {
         let mut file = File::open(path)?;
-        let index = index::index(&mut file, scenario, KEPT)?;
+        let index = index::index(&mut file, scenario, Bounds::default())?;
         let scenario = scenario.filter(|_| index.report.is_some());
         Ok(Self(Arc::new(Inner {
             about: about(&index, scenario),

@@ -1,7 +1,8 @@
 use std::io::{Cursor, Write as _};
 
 use sovereign_dashboard::play::{
-    Dot, Had, MAX_CHANGES, Medium as Over, Phone, Reached, What as Changed, Wire,
+    Dot, Had, MAX_CHANGES, MAX_MESSAGES, MAX_ROWS, MAX_WIRES, Medium as Over, Phone, Reached,
+    What as Changed, Wire,
 };
 
 use super::*;
@@ -419,7 +420,14 @@ fn kept_states_are_bounded_and_answers_do_not_depend_on_them() {
     });
     many.extend(flips);
     let long = written(&header(), &many);
-    let marks = |kept| index::index(Cursor::new(&long), None, kept).unwrap().marks;
+    let within = |states| {
+        let bounds = Bounds {
+            states,
+            ..Bounds::default()
+        };
+        index::index(Cursor::new(&long), None, bounds).unwrap()
+    };
+    let marks = |states| within(states).marks;
     let free = marks(usize::MAX);
     assert_eq!(free.len(), 1 + many.len() / 4_096);
     let size = free[0].state.size();
@@ -428,13 +436,13 @@ fn kept_states_are_bounded_and_answers_do_not_depend_on_them() {
     assert_eq!(tight.len(), 1);
     // Whichever state is begun at, the frame is the same.
     for kept in [1, 3 * size, usize::MAX] {
-        let index = index::index(Cursor::new(&long), None, kept).unwrap();
+        let index = within(kept);
         let seen = look::frame(Cursor::new(&long), &index, &mut None, 85_000, None).unwrap();
-        let index = index::index(Cursor::new(&long), None, usize::MAX).unwrap();
+        let index = within(usize::MAX);
         let expected = look::frame(Cursor::new(&long), &index, &mut None, 85_000, None).unwrap();
         assert_eq!(seen, expected, "{kept}");
     }
-    let index = index::index(Cursor::new(&bytes), None, KEPT).unwrap();
+    let index = index::index(Cursor::new(&bytes), None, Bounds::default()).unwrap();
     // Two full minutes: deliveries after each.
     let delivered: Vec<_> = index
         .minutes
@@ -449,7 +457,7 @@ fn what_is_broken_is_refused_by_name() {
     // Bad input of issue 5: a corrupt recording, each kind.
     let bytes = written(&header(), &records());
     let text = String::from_utf8(bytes.clone()).unwrap();
-    let refused = |bytes: &[u8]| match index::index(Cursor::new(bytes), None, KEPT) {
+    let refused = |bytes: &[u8]| match index::index(Cursor::new(bytes), None, Bounds::default()) {
         Err(ViewError::Recording(error)) => error,
         other => panic!("{other:?}"),
     };
@@ -489,7 +497,7 @@ fn a_file_that_changes_while_it_is_shown_is_noticed() {
     assert_eq!(error.unwrap_err().kind, ErrorKind::BadFile);
     // Somebody who is not there, in a line that is in order.
     let bytes = written(&header(), &records());
-    let index = index::index(Cursor::new(&bytes), None, KEPT).unwrap();
+    let index = index::index(Cursor::new(&bytes), None, Bounds::default()).unwrap();
     for (from, to) in [
         ("\"p\":3", "\"p\":4"),
         ("\"with\":2", "\"with\":9"),
@@ -594,4 +602,82 @@ fn a_recording_of_another_scenario_has_no_report() {
     assert_eq!((figures.met, figures.plots.len()), (None, 2));
     assert!(figures.rows.is_empty() && figures.lacks.is_some());
     assert_eq!(recording.about().shows, None);
+}
+
+#[test]
+fn more_messages_than_can_be_shown_are_refused() {
+    let bytes = written(&header(), &records());
+    let with = |messages| {
+        let bounds = Bounds {
+            messages,
+            ..Bounds::default()
+        };
+        index::index(Cursor::new(&bytes), None, bounds)
+    };
+    assert_eq!(with(2).unwrap().messages.len(), 2);
+    assert!(matches!(with(1), Err(ViewError::Messages)));
+}
+
+#[test]
+fn of_very_many_links_some_are_drawn_and_all_of_whoever_is_followed() {
+    let header = Header {
+        people: 200,
+        groups: vec![("crowd".to_owned(), 200)],
+        ..header()
+    };
+    let pairs = (0..200).flat_map(|one| (one + 1..200).map(move |other| (one, other)));
+    let mut all: Vec<Record> = (0..200)
+        .map(|who| at(0, who, What::Placed { x: 0, y: 0 }))
+        .collect();
+    all.extend(
+        pairs
+            .take(MAX_WIRES)
+            .map(|(one, other)| at(1, one, up(other))),
+    );
+    let links = |recording: &Recording, person| {
+        look!(recording, Frame, Look::Frame { at_ms: 2, person }).links
+    };
+    let recording = opened(&header, &all);
+    assert_eq!(links(&recording, None).len(), MAX_WIRES);
+    all.push(at(1, 198, up(199)));
+    let recording = opened(&header, &all);
+    let some = links(&recording, None);
+    assert_eq!(some.len(), MAX_WIRES.div_ceil(2));
+    let followed = links(&recording, Some(0));
+    let own = |links: &[Wire]| links.iter().filter(|wire| wire.0 == 0).count();
+    assert_eq!((own(&some), own(&followed)), (99, 199));
+}
+
+#[test]
+fn long_lists_are_cut_and_counted() {
+    let crowd = MAX_ROWS as u32 + 2;
+    let header = Header {
+        people: crowd,
+        groups: vec![("crowd".to_owned(), crowd)],
+        channels: vec![("#all".to_owned(), crowd)],
+        ..header()
+    };
+    let mut all = vec![at(0, 0, said(0))];
+    for who in 1..crowd {
+        all.push(at(u64::from(who), who, copy(0, 0, false)));
+        all.push(at(u64::from(who), who, read(0)));
+    }
+    let recording = opened(&header, &all);
+    let spread = look!(recording, Spread, Look::Spread { message: 0 });
+    assert_eq!(spread.reached.len(), MAX_ROWS);
+    assert_eq!(
+        (spread.written.holders, spread.members),
+        (crowd - 1, crowd - 1)
+    );
+    assert_eq!(
+        spread.curve.last(),
+        Some(&(u64::from(crowd) - 1, crowd - 1, crowd - 1))
+    );
+    let talk: Vec<Record> = (0..crowd).map(|number| at(1, 0, said(number))).collect();
+    let recording = opened(&header, &talk);
+    let person = look!(recording, Person, Look::Person { who: 0 });
+    assert_eq!((person.messages.len(), person.had), (MAX_ROWS, crowd));
+    let listed = look!(recording, Messages, Look::Messages { from: 1 });
+    assert_eq!(listed.messages.len(), MAX_MESSAGES);
+    assert_eq!(listed.messages[0].message, 1);
 }

@@ -270,7 +270,7 @@ class Painter {
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
     }
     this.people(context, paths, now, ratio);
-    this.ruler(context, view, height);
+    this.ruler(context, view, width, height);
   }
 
   /** Draws what lies under the people anew, if it is old or belongs to another view. */
@@ -456,8 +456,8 @@ class Painter {
     }
   }
 
-  /** A length that is easy to grasp. */
-  private ruler(context: CanvasRenderingContext2D, view: View, height: number): void {
+  /** A length that is easy to grasp, and how many are not in sight. */
+  private ruler(context: CanvasRenderingContext2D, view: View, width: number, height: number): void {
     const metres = 90 / view.scale / 10;
     const power = 10 ** Math.floor(Math.log10(metres));
     const length = ([5, 2, 1].find((step) => step * power <= metres) ?? 1) * power;
@@ -475,5 +475,10 @@ class Painter {
     context.textAlign = "left";
     context.textBaseline = "bottom";
     context.fillText(length >= 1000 ? `${length / 1000} km` : `${length} m`, x + 4, y - 3);
+    let outside = 0;
+    for (const at of this.places.values()) if (at.x < 0 || at.y < 0 || at.x > width || at.y > height) outside++;
+    if (outside === 0) return;
+    context.textAlign = "right";
+    context.fillText(`${outside} outside the picture`, width - 12, y + 2);
   }
 }

@@ -3,7 +3,7 @@ import { Notices } from "../app";
 import { setTheme, theme, type Theme } from "../theme";
 import { count, line } from "../text";
 import { PeopleMap } from "./map";
-import { about, beat, begin, end, failed, figures, head, pause, play, playing, seek, speed, SPEEDS, spread, waiting, world } from "./player";
+import { about, beat, begin, end, failed, figures, head, pause, play, playing, seek, speed, SPEEDS, spread, turned, waiting, world } from "./player";
 import { PlotCard } from "./plots";
 import { Side } from "./side";
 import { far, virtual } from "./world";
@@ -97,6 +97,7 @@ function Now() {
   const [said, setSaid] = useState("");
   const known = about.value;
   const now = beat.value;
+  turned.value;
   const { on, here, links } = world.totals;
   const sum = links[0] + links[1] + links[2];
   const written = world.totals.said;

@@ -22,6 +22,8 @@ export const waiting = signal(false);
 export const speed = signal(10);
 /** The playhead in milliseconds, four times a second while it moves. */
 export const beat = signal(0);
+/** Up by one when the map shows another moment than before without the playhead having moved. */
+export const turned = signal(0);
 export const person = signal<Person | undefined>(undefined);
 export const chosen = signal<number | undefined>(undefined);
 export const spread = signal<Spread | undefined>(undefined);
@@ -94,7 +96,7 @@ async function jump(): Promise<void> {
         crowded = false;
         seeking = undefined;
         waiting.value = false;
-        tellBeat();
+        turned.value++;
       }
     } catch (error) {
       seeking = undefined;

@@ -30,7 +30,8 @@ export function PlotCard({ plot, now, end, from = 0, bare = false }: Props) {
   const y = (value: number) => height - BOTTOM - (height - TOP - BOTTOM) * Math.max(0, Math.min(1, value / above));
   const words = plot.columns.length > 0 ? plot.columns.map((name, at) => `${line(name)} ${number(plot.series[0]?.points[at]?.[1] ?? 0)}`) : says(plot, time ? now : undefined);
   const thick = Math.min(44, (WIDTH - LEFT - RIGHT) / (2 * Math.max(1, plot.columns.length)));
-  const marks = plot.columns.length > 0 ? [] : ticks(left, right, time);
+  const nothing = points.length === 0;
+  const marks = nothing || plot.columns.length > 0 ? [] : ticks(left, right, time);
   return (
     <figure class={bare ? "plot" : "card plot"}>
       <figcaption>
@@ -73,6 +74,11 @@ export function PlotCard({ plot, now, end, from = 0, bare = false }: Props) {
           plot.series.map((series, at) => (
             <polyline key={series.name} class={`curve ${STYLES[at % STYLES.length]}`} points={series.points.map((point) => `${x(point[0]).toFixed(1)},${y(point[1]).toFixed(1)}`).join(" ")} />
           ))}
+        {nothing && (
+          <text x={(LEFT + WIDTH - RIGHT) / 2} y={y(above / 2) - 8} text-anchor="middle">
+            nothing yet
+          </text>
+        )}
         {time && <line class="head" x1={x(now)} x2={x(now)} y1={TOP - 6} y2={height - BOTTOM} />}
         {plot.x !== null && plot.columns.length === 0 && (
           <text x={(LEFT + WIDTH - RIGHT) / 2} y={height - 3} text-anchor="middle">

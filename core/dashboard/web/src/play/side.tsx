@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { VirtualList } from "../list";
 import { bytes, count, line } from "../text";
 import { MEDIA } from "./map";
-import { about, beat, chooseMessage, choosePerson, chosen, end, figures, messages, person, seek, spread, world } from "./player";
+import { about, beat, chooseMessage, choosePerson, chosen, end, figures, messages, person, seek, spread, turned, world } from "./player";
 import { PlotCard } from "./plots";
 import type { Plot, Spread, Written } from "./types";
 import { far, nameOf, PHONES, place, took, virtual, way } from "./world";
@@ -57,6 +57,7 @@ function People() {
   const known = about.value;
   if (!known) return null;
   beat.value;
+  turned.value;
   const wanted = filter.trim().toLowerCase();
   const all = Array.from({ length: known.people }, (_, who) => who);
   const shown = wanted ? all.filter((who) => nameOf(known.groups, who).toLowerCase().includes(wanted)) : all;
@@ -97,6 +98,7 @@ function PersonCard() {
   const seen = person.value;
   if (!seen) return null;
   const now = beat.value;
+  turned.value;
   const { who } = seen;
   const dot = world.dots.get(who);
   const links = world.linksOf(who);
@@ -211,8 +213,8 @@ function MessageCard() {
     y_top: Math.max(1, members),
     columns: [],
     series: [
-      { name: "have it", points: [...curve.map(([at, had]) => [at, had] as [number, number]), [until, curve[curve.length - 1]?.[1] ?? 0]] },
-      { name: "have read it", points: [...curve.map(([at, , read]) => [at, read] as [number, number]), [until, curve[curve.length - 1]?.[2] ?? 0]] },
+      { name: "have it", points: steps(curve.map(([at, had]) => [at, had]), until) },
+      { name: "have read it", points: steps(curve.map(([at, , read]) => [at, read]), until) },
     ],
   };
   return (
@@ -243,11 +245,11 @@ function MessageCard() {
           {holders.toLocaleString("en")}
           {holders > readers ? ` (${(holders - readers).toLocaleString("en")} have not read it)` : ""}
         </dd>
-        <dt>Copies that came, in the end</dt>
+        <dt>Copies in the end</dt>
         <dd>{shown.copies.toLocaleString("en")}</dd>
         {within && (
           <>
-            <dt>Half · 90 % · all readers, after</dt>
+            <dt>Half · 90 % · all, after</dt>
             <dd class="figures">
               {took(within[0])} · {took(within[1])} · {took(within[2])}
             </dd>
@@ -257,6 +259,12 @@ function MessageCard() {
       <PlotCard plot={plot} now={now} end={until} from={from} bare />
     </div>
   );
+}
+
+/** Counts do not rise between two moments. */
+function steps(points: [number, number][], until: number): [number, number][] {
+  const flat = points.flatMap(([x, y], at): [number, number][] => [[x, points[at - 1]?.[1] ?? 0], [x, y]]);
+  return [...flat, [until, points[points.length - 1]?.[1] ?? 0]];
 }
 
 function Report() {
