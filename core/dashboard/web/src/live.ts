@@ -20,7 +20,7 @@ export interface Listener {
 
 type Waiting = { resolve(reply: Reply | Seen): void; reject(error: ApiError): void };
 
-const LOST: ApiError = { kind: "gone", message: "The connection to the node was lost.", hint: "It is being tried again." };
+const LOST: ApiError = { kind: "gone", message: "The connection was lost.", hint: "It is being tried again." };
 /** Between two attempts, in milliseconds; the last one is repeated. */
 const RETRY = [250, 1000, 2000, 5000];
 

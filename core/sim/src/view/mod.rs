@@ -18,6 +18,9 @@ use self::index::{Bounds, Index, MOST_MESSAGES, Mark};
 use crate::record::{RecordingError, decimetres};
 use crate::scenario::Scenario;
 
+/// Longest name that is told, in characters.
+const MAX_NAME: usize = 100;
+
 /// Why a recording cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
@@ -172,10 +175,11 @@ fn about(index: &Index, scenario: Option<&Scenario>) -> About {
         _ => "policy nodes",
     };
     let few = |all: &[(String, u32)]| -> Vec<(String, u32)> {
-        all.iter().take(MAX_NAMES).cloned().collect()
+        let all = all.iter().take(MAX_NAMES);
+        all.map(|(name, size)| (short(name), *size)).collect()
     };
     About {
-        title: header.scenario.clone(),
+        title: short(&header.scenario),
         shows: scenario.map(|scenario| scenario.shows.clone()),
         made: format!("{nodes}, seed {}", header.seed),
         duration_ms: header.duration_ms,
@@ -204,6 +208,11 @@ fn about(index: &Index, scenario: Option<&Scenario>) -> About {
             .map(wall)
             .collect(),
     }
+}
+
+/// A name as it is told: nobody has checked how long a recording's are.
+fn short(name: &str) -> String {
+    name.chars().take(MAX_NAME).collect()
 }
 
 #[cfg(test)]

@@ -156,6 +156,21 @@ fn a_recording_says_what_it_is_of() {
 }
 
 #[test]
+fn names_are_cut_and_few_are_told() {
+    let header = Header {
+        scenario: "é".repeat(MAX_NAME + 1),
+        groups: vec![("g".repeat(50_000), 4)],
+        channels: vec![("c".to_owned(), 1); MAX_NAMES + 1],
+        ..header()
+    };
+    let recording = opened(&header, &[]);
+    let about = recording.about();
+    assert_eq!(about.title.chars().count(), MAX_NAME);
+    assert_eq!(about.groups[0].0.len(), MAX_NAME);
+    assert_eq!(about.channels.len(), MAX_NAMES);
+}
+
+#[test]
 fn the_state_at_a_time_is_that_of_all_records_until_then() {
     let recording = small();
     let before = frame(&recording, 1_999);
