@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { count } from "../text";
 import { about, choosePerson, chosen, frames, person, playing, speed, spread, world } from "./player";
 import type { Medium, Spread } from "./types";
-import { fit, nameOf, place, way, type Box, type Place } from "./world";
+import { around, fit, nameOf, place, way, type Box, type Place } from "./world";
 
 export const MEDIA: Record<Medium, { name: string; colour: string; dash: number[] }> = {
   ble: { name: "Bluetooth", colour: "ble", dash: [] },
@@ -21,6 +21,9 @@ const SELDOM = 6;
 /** The picture is fitted anew every so many frames of the screen. */
 const REFIT = 12;
 
+/** What the picture does by itself: shows all, keeps to one person, or nothing. */
+type Mode = "fit" | "follow" | "free";
+
 interface View {
   /** Of the middle of the picture, in decimetres. */
   x: number;
@@ -33,11 +36,11 @@ interface View {
 export function PeopleMap() {
   const canvas = useRef<HTMLCanvasElement>(null);
   const painter = useRef<Painter>(undefined);
-  const [fitted, setFitted] = useState(true);
+  const [mode, setMode] = useState<Mode>("fit");
   useEffect(() => {
     const element = canvas.current;
     if (!element) return;
-    const own = new Painter(element, setFitted);
+    const own = new Painter(element, setMode);
     painter.current = own;
     const paint = (now: number) => own.paint(now);
     frames.add(paint);
@@ -60,8 +63,11 @@ export function PeopleMap() {
         <button type="button" aria-label="Farther" onClick={() => painter.current?.zoom(1 / 1.5)}>
           −
         </button>
-        <button type="button" aria-pressed={fitted} onClick={() => painter.current?.refit()}>
+        <button type="button" aria-pressed={mode === "fit"} onClick={() => painter.current?.turn("fit")}>
           Fit
+        </button>
+        <button type="button" aria-pressed={mode === "follow"} disabled={!person.value} title="Keep the chosen person in the middle" onClick={() => painter.current?.turn("follow")}>
+          Follow
         </button>
       </div>
       <ul class="legend keys" aria-hidden="true">
@@ -88,6 +94,12 @@ export function PeopleMap() {
   );
 }
 
+/** Whether there is room for names: a few people on one spot have none. */
+function apart(sight: [number, Place][]): boolean {
+  const cells = new Set(sight.map(([, at]) => `${Math.round(at.x / 36)} ${Math.round(at.y / 20)}`));
+  return cells.size >= sight.length * 0.8;
+}
+
 /** How a person is drawn: by its phone, or by the chosen message. */
 type Mark = "off" | "on" | "carries" | "has";
 /** Around a mark, for its corners and its outline, in pixels. */
@@ -95,8 +107,7 @@ const MARGIN = 7;
 
 class Painter {
   private view: View | undefined;
-  /** Whether the picture follows the people by itself. */
-  private auto = true;
+  private mode: Mode = "fit";
   private count = 0;
   private goal: Box | undefined;
   private readonly watcher: ResizeObserver;
@@ -114,11 +125,11 @@ class Painter {
 
   constructor(
     private readonly canvas: HTMLCanvasElement,
-    private readonly tellFitted: (fitted: boolean) => void,
+    private readonly tell: (mode: Mode) => void,
   ) {
     this.watcher = new ResizeObserver(() => {
       this.drawn = "";
-      if (this.auto) this.view = undefined;
+      if (this.mode !== "free") this.view = undefined;
     });
     this.watcher.observe(canvas);
     canvas.onpointerdown = (event) => this.grab(event);
@@ -133,7 +144,7 @@ class Painter {
   zoom(by: number, x = this.canvas.clientWidth / 2, y = this.canvas.clientHeight / 2): void {
     const view = this.view;
     if (!view) return;
-    this.free();
+    this.turn("free");
     const before = this.back(x, y);
     view.scale = Math.max(1e-4, Math.min(50, view.scale * by));
     const after = this.back(x, y);
@@ -142,15 +153,13 @@ class Painter {
     this.drawn = "";
   }
 
-  refit(): void {
-    this.auto = true;
-    this.view = undefined;
-    this.tellFitted(true);
-  }
-
-  private free(): void {
-    this.auto = false;
-    this.tellFitted(false);
+  /** Chooses what the picture does by itself. */
+  turn(mode: Mode): void {
+    if (mode === this.mode && mode !== "fit") return;
+    this.mode = mode;
+    this.goal = undefined;
+    if (mode === "fit") this.view = undefined;
+    this.tell(mode);
   }
 
   private wheel(event: WheelEvent): void {
@@ -168,7 +177,7 @@ class Painter {
       const [x, y] = [next.offsetX - from.x, next.offsetY - from.y];
       moved ||= Math.hypot(x, y) > 5;
       if (!moved || !this.view || !from.view) return;
-      this.free();
+      this.turn("free");
       this.view.x = from.view.x - x / this.view.scale;
       this.view.y = from.view.y + y / this.view.scale;
       this.drawn = "";
@@ -198,11 +207,13 @@ class Painter {
   }
 
   private look(now: number): View | undefined {
-    if (!this.auto && this.view) return this.view;
+    if (this.mode === "free" && this.view) return this.view;
+    const followed = this.mode === "follow" ? world.dots.get(person.value?.who ?? -1) : undefined;
+    const middle = followed && place(followed, now);
     if (this.count++ % REFIT === 0 || !this.goal || !this.view) {
       const places = [...world.dots.values()].map((dot) => place(dot, now));
       if (places.length === 0) return undefined;
-      this.goal = fit(places);
+      this.goal = middle ? around(middle, places) : fit(places);
     }
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const { x, y, width: wide, height: high } = this.goal;
@@ -211,12 +222,19 @@ class Painter {
     const goal: View = { x: x + wide / 2, y: y + high / 2, scale: Math.min(room / wide, roof / high) };
     const view = this.view;
     if (!view) return (this.view = goal);
-    const off = Math.max(Math.abs(goal.x - view.x) * goal.scale, Math.abs(goal.y - view.y) * goal.scale, 200 * Math.abs(Math.log(goal.scale / view.scale)));
+    if (middle) Object.assign(view, middle);
+    const off = Math.max(
+      middle ? 0 : Math.abs(goal.x - view.x) * goal.scale,
+      middle ? 0 : Math.abs(goal.y - view.y) * goal.scale,
+      200 * Math.abs(Math.log(goal.scale / view.scale)),
+    );
     if (off < 0.5) return view;
     // Glides after the people; whoever wants no motion sees the picture move seldom, and at once.
     const part = this.calm.matches ? (off > 40 ? 1 : 0) : 0.12;
-    view.x += (goal.x - view.x) * part;
-    view.y += (goal.y - view.y) * part;
+    if (!middle) {
+      view.x += (goal.x - view.x) * part;
+      view.y += (goal.y - view.y) * part;
+    }
     view.scale *= (goal.scale / view.scale) ** part;
     return view;
   }
@@ -392,7 +410,9 @@ class Painter {
   }
 
   private people(context: CanvasRenderingContext2D, shown: Spread | undefined, now: number, ratio: number): void {
-    const many = this.places.size;
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const sight = [...this.places].filter(([, at]) => at.x >= 0 && at.y >= 0 && at.x <= width && at.y <= height);
+    const many = sight.length;
     const size = many <= 60 ? 7 : many <= 400 ? 4.5 : 2.8;
     const [ink, dim, ground] = ["ink", "dim", "card"].map(this.colours) as [string, string, string];
     const rows = new Map<number, boolean>();
@@ -416,7 +436,7 @@ class Painter {
     }
     this.rings(context, shown, now, size);
     const groups = about.value?.groups ?? [];
-    const names = many <= MAX_NAMES ? [...this.places.keys()] : [person.value?.who, rows.size > 0 ? shown?.written.author : undefined];
+    const names = many <= MAX_NAMES && apart(sight) ? sight.map(([who]) => who) : [person.value?.who, rows.size > 0 ? shown?.written.author : undefined];
     context.font = "500 12px system-ui, sans-serif";
     context.textAlign = "center";
     context.textBaseline = "top";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Dot, Frame, Spread } from "./types";
-import { far, fit, nameOf, place, virtual, way, World } from "./world";
+import { around, far, fit, nameOf, place, virtual, way, World } from "./world";
 
 const dot = (who: number, x: number): Dot => [who, x, 0, 0, x, 0, 0, "on", false];
 const totals = { here: 2, on: 2, links: [1, 0, 0] as [number, number, number], said: 0 };
@@ -72,6 +72,12 @@ test("the picture leaves out who is very far, and has an extent with one person"
   const box = fit([...village, { x: 1e6, y: 0 }, { x: 2e6, y: 0 }]);
   expect(box.width).toBeLessThan(600);
   expect(fit([{ x: 5, y: 5 }])).toEqual({ x: -35, y: -35, width: 80, height: 80 });
+});
+
+test("who is followed stands in the middle, with the nearest dozen", () => {
+  const row = Array.from({ length: 40 }, (_, at) => ({ x: at * 100, y: 0 }));
+  expect(around({ x: 0, y: 0 }, row)).toEqual({ x: -1560, y: -1560, width: 3120, height: 3120 });
+  expect(around({ x: 5, y: 5 }, [{ x: 5, y: 5 }]).width).toBe(120);
 });
 
 test("names and times are for people", () => {

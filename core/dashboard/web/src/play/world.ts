@@ -138,6 +138,13 @@ export function fit(places: Place[]): Box {
   return { x: (left + right - width) / 2, y: (bottom + top - height) / 2, width, height };
 }
 
+/** The part of the world around somebody in which the nearest dozen stand. */
+export function around(middle: Place, places: Place[]): Box {
+  const far = places.map(({ x, y }) => Math.hypot(x - middle.x, y - middle.y)).sort((a, b) => a - b);
+  const radius = Math.max(60, 1.3 * (far[Math.min(12, far.length - 1)] ?? 0));
+  return { x: middle.x - radius, y: middle.y - radius, width: 2 * radius, height: 2 * radius };
+}
+
 export const PHONES: Record<Phone, string> = {
   away: "not here yet",
   on: "on",
