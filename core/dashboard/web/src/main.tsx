@@ -3,6 +3,7 @@ import { App } from "./app";
 import { inView, look, shows, stage, start, togglePanel } from "./state";
 import { applyTheme } from "./theme";
 import "./style.css";
+import "./play/play.css";
 
 /** The status is looked at so often while the page is in view, in milliseconds. */
 const LOOK = 5000;

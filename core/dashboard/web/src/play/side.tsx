@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { VirtualList } from "../list";
 import { bytes, count, line } from "../text";
-import { MEDIA } from "./map";
+import { MEDIA } from "./painter";
 import { about, beat, chooseMessage, choosePerson, chosen, end, figures, messages, person, seek, spread, turned, world } from "./player";
 import { PlotCard } from "./plots";
 import type { Plot, Spread, Written } from "./types";
