@@ -11,6 +11,7 @@ use super::{Channel, Engine, OwnState};
 use crate::{
     id::{ChannelId, ContentId, LinkId, MessageId},
     message::envelope::Kind,
+    policy::jitter,
     reconcile::{
         ShortId,
         frames::{MAX_IDS_PER_FRAME, pack_all},
@@ -21,8 +22,8 @@ use crate::{
 
 /// A receipt waits at least so long, so that one covers several messages.
 const RECEIPT_WAIT_MIN: Duration = Duration::from_secs(2);
-/// And at most so long: drawn uniformly, so that of many members one speaks first.
-const RECEIPT_WAIT_MAX: Duration = Duration::from_secs(12);
+/// Then for one of several slots of this length, and within it: see [`receipt_wait`].
+const RECEIPT_SLOT: Duration = Duration::from_secs(10);
 
 /// Acknowledgements remembered of a link that is not in step yet; what is forgotten is told twice.
 const MAX_TOLD: usize = 4_096;
@@ -151,9 +152,7 @@ impl Engine {
         };
         channel.receipt_for.insert(message, link);
         if channel.receipt_due.is_none() {
-            let span = (RECEIPT_WAIT_MAX - RECEIPT_WAIT_MIN).as_millis() as u64;
-            let wait = RECEIPT_WAIT_MIN + Duration::from_millis(rng.next_u64() % (span + 1));
-            channel.receipt_due = Some(now.boot + wait);
+            channel.receipt_due = Some(now.boot + receipt_wait(channel.log.authors(), rng));
         }
     }
 
@@ -168,13 +167,10 @@ impl Engine {
             let Some(channel) = self.channels.get_mut(&id) else {
                 continue;
             };
+            let mut waiting = channel.receipt_for.keys();
+            let awaited = waiting.any(|message| channel.awaits_acknowledgement(message));
             channel.no_receipt();
-            let own = channel.log.own();
-            let silent = channel.log.heads().iter().all(|head| {
-                channel.log.acknowledged(head)
-                    || channel.log.get(head).is_some_and(|head| head.author == own)
-            });
-            if !silent {
+            if awaited {
                 // For want of room nobody is told; the next arrival schedules another.
                 let _ = self.compose(id, Kind::Receipt, bytes::Bytes::new(), None, now, rng);
             }
@@ -189,9 +185,56 @@ impl Engine {
     }
 }
 
+/// How long a receipt waits where so many authors were heard. Of many members few are to speak before one is
+/// heard by all: each slot before the last is drawn half as often as the one after it (timers of J. Nonnenmacher
+/// and E. Biersack, "Optimal Multicast Feedback", INFOCOM 1998, in steps), and there are as many as the authors
+/// have binary digits after the first. Up to three authors: one.
+fn receipt_wait(authors: usize, rng: &mut impl CryptoRng) -> Duration {
+    let slots = authors.max(2).ilog2();
+    let back = rng.next_u64().trailing_zeros().min(slots - 1);
+    let slot = RECEIPT_SLOT * (slots - 1 - back);
+    RECEIPT_WAIT_MIN + slot + jitter(rng, RECEIPT_SLOT)
+}
+
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng as _;
+
     use super::*;
+
+    #[test]
+    fn of_many_members_few_are_early() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for (authors, slots) in [(0, 1), (1, 1), (3, 1), (4, 2), (7, 2), (8, 3), (1_000, 9)] {
+            let most = RECEIPT_WAIT_MIN + RECEIPT_SLOT * slots;
+            let waits: Vec<Duration> = (0..4_096)
+                .map(|_| receipt_wait(authors, &mut rng))
+                .collect();
+            assert!(
+                waits
+                    .iter()
+                    .all(|wait| (RECEIPT_WAIT_MIN..=most).contains(wait))
+            );
+            assert!(waits.iter().any(|wait| *wait > most - RECEIPT_SLOT / 10));
+            // The last slot holds half, the one before a quarter; the first two hold alike.
+            let late = waits
+                .iter()
+                .filter(|wait| **wait > most - RECEIPT_SLOT)
+                .count();
+            let expected = if slots == 1 { 4_096 } else { 2_048 };
+            assert!(late.abs_diff(expected) < 150, "{authors}: {late}");
+            let first = waits
+                .iter()
+                .filter(|wait| **wait < RECEIPT_WAIT_MIN + RECEIPT_SLOT)
+                .count();
+            let expected = 4_096 >> (slots - 1);
+            assert!(
+                first.abs_diff(expected) <= 40.max(expected / 5),
+                "{authors}: {first}"
+            );
+        }
+    }
 
     #[test]
     fn what_a_link_was_told_is_remembered_up_to_a_bound() {

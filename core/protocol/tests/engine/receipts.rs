@@ -253,3 +253,24 @@ fn what_somebody_acknowledged_is_not_in_the_backlog() {
     world.puppet_is_done(puppet);
     assert!(delivered(&world, puppet).is_empty());
 }
+
+#[test]
+fn what_others_acknowledged_meanwhile_needs_no_receipt_whatever_has_come_since() {
+    let (mut world, _, liar) = valley(13);
+    let envelope = liar.text(1, &[], "from elsewhere");
+    let parent = liar.id(&envelope).0[..16].try_into().unwrap();
+    let bundle = liar.seal(&mut world, &envelope);
+    world.import(0, &bundle);
+    // An answer to it comes from a member, who is told at once: a head that nobody has acknowledged.
+    let other = Liar {
+        identity: Identity::from_seed([67; 32]),
+        ..Liar::of("#valley")
+    };
+    let puppet = visitor(&mut world);
+    world.puppet_proves(puppet, &liar.keys);
+    let answer = liar.seal(&mut world, &other.text(2, &[parent], "an answer"));
+    offer(&mut world, puppet, &answer);
+    assert_eq!(delivered(&world, puppet).len(), 1);
+    world.run(s(30));
+    assert_eq!(own_bundles(&world), 0);
+}
