@@ -107,9 +107,13 @@ impl City<'_> {
             ) {
                 return;
             }
-            self.begins_to_send(link, content);
         }
-        let body = self.bodies.get(&content);
+        let mut body = self.bodies.get(&content);
+        if link != SELF {
+            let (sent, instead) = self.resealed(who, content, body);
+            body = instead;
+            self.begins_to_send(link, sent);
+        }
         self.answer(
             who,
             Input::Loaded {
