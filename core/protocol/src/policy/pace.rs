@@ -22,6 +22,8 @@ pub const BURST: u32 = 5_120;
 pub const BURSTS: Duration = Duration::from_secs(160);
 /// The least burst: one text of the second smallest size.
 pub const LEAST_BURST: u32 = 512;
+/// A smaller bundle costs as much: announcements, receipts and set-ups are the same.
+pub const LEAST_COST: u32 = 512;
 /// An author counts for so long after its last text.
 pub const HEARD_FOR: Duration = Duration::from_secs(600);
 /// Authors counted at most, oneself included: the floor is one text of the second smallest size in 7 minutes.
@@ -67,7 +69,8 @@ impl Pace {
     /// Whether a text of so many bytes may be offered now; it counts as offered then.
     pub fn take(&mut self, bytes: u32, now: Duration) -> bool {
         self.settle(now);
-        let used = self.used.saturating_add(i64::from(bytes) * MICRO);
+        let cost = bytes.max(LEAST_COST);
+        let used = self.used.saturating_add(i64::from(cost) * MICRO);
         if !self.is_crowd() {
             // When it becomes a crowd, what was said before costs the burst and no more.
             self.used = used.min(i64::from(self.burst()) * MICRO);
@@ -107,7 +110,8 @@ impl Pace {
 
     /// How much may be used up for so many bytes more. What is larger than the burst goes when all of that is there.
     fn allowed(&self, bytes: u32) -> i64 {
-        i64::from(self.burst().saturating_sub(bytes)) * MICRO
+        let cost = bytes.max(LEAST_COST);
+        i64::from(self.burst().saturating_sub(cost)) * MICRO
     }
 
     /// Bytes that may be offered at once.
@@ -275,6 +279,14 @@ mod tests {
         let owed = pace.ready_at(16_384);
         assert_eq!(owed, T + 256 * S);
         assert!(!pace.take(16_384, owed - MS) && pace.take(16_384, owed));
+    }
+
+    #[test]
+    fn the_smallest_texts_cost_as_much_as_the_next_size() {
+        let mut pace = among(10);
+        assert_eq!((0..100).take_while(|_| pace.take(256, T)).count(), 10);
+        assert_eq!(pace.ready_at(256), T + 8 * S);
+        assert_eq!(pace.ready_at(513), T + 8 * S + 16 * MS);
     }
 
     #[test]

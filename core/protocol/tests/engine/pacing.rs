@@ -60,7 +60,7 @@ fn in_a_crowd_a_burst_goes_at_once_and_the_rest_in_turn() {
     assert_eq!(texts(&world, 0, channel), before + TEXTS);
     assert_eq!(world.state(0, &said[TEXTS - 1]), Some(OwnState::Stored));
     let at_once = burst(&world, CROWD, &said);
-    assert!(at_once >= 10 && at_once < TEXTS, "{at_once}");
+    assert!((10..TEXTS).contains(&at_once), "{at_once}");
     assert_eq!(texts(&world, 1, channel), before + at_once);
     // Who comes and compares is not told either.
     world.add_many(1);
