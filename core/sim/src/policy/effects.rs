@@ -100,13 +100,9 @@ impl City<'_> {
     }
 
     fn load(&mut self, who: u32, link: LinkId, content: ContentId) {
-        if link != SELF {
-            if matches!(
-                self.world.people()[who as usize].malice,
-                Some(Malice::Lying)
-            ) {
-                return;
-            }
+        let malice = self.world.people()[who as usize].malice;
+        if link != SELF && malice == Some(Malice::Lying) {
+            return;
         }
         let mut body = self.bodies.get(&content);
         if link != SELF {
