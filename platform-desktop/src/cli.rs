@@ -218,7 +218,7 @@ Example:
         #[arg(
             trailing_var_arg = true,
             allow_hyphen_values = true,
-            value_name = "run|list|…"
+            value_name = "run|view|list|…"
         )]
         arguments: Vec<OsString>,
     },

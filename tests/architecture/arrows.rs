@@ -14,7 +14,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sovereign-ffi", &["sovereign-node"]),
     (
         "sovereign-sim",
-        &["sovereign-node", "sovereign-protocol", "web-time"],
+        &[
+            "sovereign-dashboard",
+            "sovereign-node",
+            "sovereign-protocol",
+            "web-time",
+        ],
     ),
     // They stand in for crates from outside, and know nothing of ours.
     ("futures-timer", &[]),

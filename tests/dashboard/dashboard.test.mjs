@@ -1,13 +1,10 @@
 // The dashboard as a person uses it: two real nodes, a real browser (issue 5, g and h; APP-4, APP-5, APP-7, APP-8).
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Node, PICTURES, counters, goTo, launch, open, openChannel, send } from "./support.mjs";
+import { AXE, Node, PICTURES, check, counters, goTo, launch, open, openChannel, painted, send } from "./support.mjs";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const NASTY = '<img src=x onerror="document.title=`hacked`"><script>document.title="hacked"</script> \u202eesrever\u0007 &lt;b&gt;';
 
 let browser, ada, bob, adaPage, bobPage;
@@ -163,19 +160,6 @@ test("every page looks right in four ways, and axe finds nothing serious", async
   await adaPage.setViewportSize({ width: 1440, height: 900 });
   assert.deepEqual(found, []);
 });
-
-/** The picture of peers is drawn in the frame after the one that made room for it. */
-function painted(page) {
-  return page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))));
-}
-
-async function check(page, where) {
-  const { passes, violations } = await page.evaluate(() => globalThis.axe.run(document));
-  assert.ok(passes.length >= 10, `${where}: axe checked ${passes.length} rules only`);
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${where}: ${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
-}
 
 test("older messages come page by page", async () => {
   const texts = Array.from({ length: 70 }, (_, at) => `page ${at}`);

@@ -1,8 +1,10 @@
 // Real nodes and a real browser.
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,33 +14,27 @@ import { chromium } from "playwright-core";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export const PICTURES = join(ROOT, "target/dashboard");
-const PROGRAM = process.env.SOVEREIGN ?? join(ROOT, "target/debug/sovereign");
+export const PROGRAM = process.env.SOVEREIGN ?? join(ROOT, "target/debug/sovereign");
 const BROWSER = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+/** The text of axe-core, to be put into a page. */
+export const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 mkdirSync(PICTURES, { recursive: true });
 
-/** A running node, its dashboard, and what it prints. */
-export class Node {
+/** A running program that serves a dashboard, and what it prints. */
+class Program {
   #waiting = [];
   lines = [];
 
-  static async start(name, ...flags) {
-    const node = new Node();
-    node.data = mkdtempSync(join(tmpdir(), "sovereign-dashboard-"));
-    const listen = ["--listen", "/ip4/127.0.0.1/tcp/0"];
-    const quiet = ["--no-mdns", "--no-ble"];
-    const args = ["node", "--json", "--data", node.data, "--name", name, "--log", "warn", ...listen, ...quiet, ...flags];
-    node.process = spawn(PROGRAM, args, { stdio: ["ignore", "pipe", "inherit"] });
-    createInterface({ input: node.process.stdout }).on("line", (line) => node.#heard(JSON.parse(line)));
-    node.started = await node.wait((event) => event.type === "started");
-    const { url, code } = await node.wait((event) => event.type === "dashboard");
-    Object.assign(node, { url, code });
-    return node;
+  constructor(args) {
+    this.process = spawn(PROGRAM, args, { stdio: ["ignore", "pipe", "inherit"] });
+    createInterface({ input: this.process.stdout }).on("line", (line) => this.#heard(JSON.parse(line)));
   }
 
   #heard(event) {
     this.lines.push(event);
-    if (event.type === "dashboard") this.code = event.code;
+    if (event.type === "dashboard") Object.assign(this, { url: event.url, code: event.code });
     this.#waiting = this.#waiting.filter(({ fits, resolve }) => !fits(event) || (resolve(event), false));
   }
 
@@ -48,8 +44,40 @@ export class Node {
     if (past) return Promise.resolve(past);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ fits, resolve });
-      this.process.once("exit", (code) => reject(new Error(`the node ended with ${code}`)));
+      this.process.once("exit", (code) => reject(new Error(`the program ended with ${code}`)));
     });
+  }
+
+  /** Ends it; its exit code. */
+  async stop(signal = "SIGTERM") {
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      this.process.kill(signal);
+      await once(this.process, "exit");
+    }
+    return this.process.exitCode;
+  }
+}
+
+/** A simulation to be looked at: `sovereign sim view …`. */
+export class View extends Program {
+  static async start(...what) {
+    const view = new View(["sim", "view", "--json", ...what]);
+    await view.wait((event) => event.type === "dashboard");
+    return view;
+  }
+}
+
+/** A running node. */
+export class Node extends Program {
+  static async start(name, ...flags) {
+    const data = mkdtempSync(join(tmpdir(), "sovereign-dashboard-"));
+    const listen = ["--listen", "/ip4/127.0.0.1/tcp/0"];
+    const quiet = ["--no-mdns", "--no-ble"];
+    const node = new Node(["node", "--json", "--data", data, "--name", name, "--log", "warn", ...listen, ...quiet, ...flags]);
+    node.data = data;
+    node.started = await node.wait((event) => event.type === "started");
+    await node.wait((event) => event.type === "dashboard");
+    return node;
   }
 
   /** Asks over the control socket. */
@@ -75,10 +103,7 @@ export class Node {
   }
 
   async stop() {
-    if (this.process.exitCode === null) {
-      this.process.kill("SIGTERM");
-      await once(this.process, "exit");
-    }
+    await super.stop();
     rmSync(this.data, { recursive: true, force: true });
   }
 }
@@ -103,7 +128,7 @@ export async function open(browser, node, script) {
   const used = node.code;
   await page.getByLabel("Code").fill(used);
   await page.getByRole("button", { name: "Open" }).click();
-  await page.getByRole("navigation").waitFor();
+  await page.getByRole("main").and(page.locator("#main")).waitFor();
   // The next page needs the next code.
   await node.wait((event) => event.type === "dashboard" && event.code !== used);
   return page;
@@ -122,6 +147,20 @@ export async function openChannel(page, name) {
 export async function send(page, text) {
   await page.getByLabel(/Write a message/).fill(text);
   await page.getByRole("button", { name: "Send", exact: true }).click();
+}
+
+/** What is on the page has been painted: a canvas is drawn in the frame after the one that made room for it. */
+export function painted(page) {
+  return page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))));
+}
+
+/** What axe finds that is serious; `where` says on which page. */
+export async function check(page, where) {
+  const { passes, violations } = await page.evaluate(() => globalThis.axe.run(document));
+  assert.ok(passes.length >= 10, `${where}: axe checked ${passes.length} rules only`);
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${where}: ${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
 }
 
 export function counters(page) {

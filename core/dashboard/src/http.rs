@@ -17,7 +17,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use crate::{Source, assets, counters::Count, limits::MAX_BODY, live, rate::Rate, server::Shared};
+use crate::{
+    assets, counters::Count, limits::MAX_BODY, live, rate::Rate, server::Shared, shown::Shown,
+};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -28,7 +30,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
      require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Answers one request.
-pub(crate) async fn answer<S: Source>(
+pub(crate) async fn answer<S: Shown>(
     request: Request<Incoming>,
     shared: &Arc<Shared<S>>,
 ) -> Answer {
@@ -98,7 +100,7 @@ struct Login {
     code: String,
 }
 
-async fn login<S: Source>(
+async fn login<S: Shown>(
     request: Request<Incoming>,
     shared: &Arc<Shared<S>>,
     now: Instant,
@@ -131,7 +133,7 @@ async fn login<S: Source>(
     with_cookie(empty(StatusCode::NO_CONTENT), &cookie)
 }
 
-fn known<S: Source>(request: &Request<Incoming>, shared: &Shared<S>, now: Instant) -> bool {
+fn known<S: Shown>(request: &Request<Incoming>, shared: &Shared<S>, now: Instant) -> bool {
     shared.sessions.knows(&cookies(request.headers()), now)
 }
 
@@ -145,7 +147,7 @@ fn cookies(headers: &HeaderMap) -> String {
     all.join("; ")
 }
 
-fn unknown<S: Source>(shared: &Shared<S>) -> Answer {
+fn unknown<S: Shown>(shared: &Shared<S>) -> Answer {
     shared.counters.count(Count::Refused);
     problem(
         StatusCode::UNAUTHORIZED,
@@ -154,7 +156,7 @@ fn unknown<S: Source>(shared: &Shared<S>) -> Answer {
 }
 
 /// Takes one from a rate, or says why not.
-fn too_often<S: Source>(rate: &Mutex<Rate>, now: Instant, shared: &Shared<S>) -> Option<Answer> {
+fn too_often<S: Shown>(rate: &Mutex<Rate>, now: Instant, shared: &Shared<S>) -> Option<Answer> {
     let taken = rate
         .lock()
         .unwrap_or_else(PoisonError::into_inner)

@@ -26,8 +26,10 @@ use crate::{
     guard::Guard,
     http,
     limits::MAX_HEAD,
+    play::Playable,
     rate::Rate,
     sessions::Sessions,
+    shown::{Live, Recorded, Shown},
 };
 
 /// A value of the effective configuration, to be shown; never a secret.
@@ -147,8 +149,17 @@ impl BoundDashboard {
         self.counters.clone()
     }
 
-    /// Serves until `stop` is done; pages are told.
+    /// Serves a node until `stop` is done; pages are told.
     pub async fn serve<S: Source>(self, source: S, stop: impl Future<Output = ()>) {
+        self.show(Live(source), stop).await;
+    }
+
+    /// Serves a recording until `stop` is done; pages are told.
+    pub async fn play<P: Playable>(self, recording: P, stop: impl Future<Output = ()>) {
+        self.show(Recorded(recording), stop).await;
+    }
+
+    async fn show<S: Shown>(self, source: S, stop: impl Future<Output = ()>) {
         let Self {
             listener,
             address,
@@ -217,7 +228,7 @@ impl BoundDashboard {
 /// For live pages to be told that the node has ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-async fn connection<S: Source>(stream: TcpStream, shared: Arc<Shared<S>>) {
+async fn connection<S: Shown>(stream: TcpStream, shared: Arc<Shared<S>>) {
     let limits = shared.limits;
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {

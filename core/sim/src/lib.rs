@@ -8,4 +8,5 @@ pub mod radio;
 pub mod record;
 pub mod report;
 pub mod scenario;
+pub mod view;
 pub mod world;

@@ -157,3 +157,100 @@ fn an_interrupted_run_writes_what_has_run() {
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(last["trace"], told["trace"]);
 }
+
+/// A view that is served, until it is dropped.
+#[cfg(unix)]
+struct View {
+    child: std::process::Child,
+    lines: std::io::Lines<std::io::BufReader<std::process::ChildStdout>>,
+}
+
+#[cfg(unix)]
+impl View {
+    fn new(arguments: &[&str]) -> Self {
+        use std::io::{BufRead as _, BufReader};
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sovereign-sim"))
+            .args(["view", "--json"])
+            .args(arguments)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    fn line(&mut self) -> Value {
+        serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap()
+    }
+
+    fn end(&mut self, signal: &str) -> std::process::ExitStatus {
+        let pid = self.child.id().to_string();
+        let kill = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(kill.success());
+        self.child.wait().unwrap()
+    }
+}
+
+#[cfg(unix)]
+impl Drop for View {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What opens a view is drawn from the system, though the same program seeds its runs (ADR 25): two with the same
+/// seed have different codes, the one that ran the scenario and the one that did not.
+#[cfg(unix)]
+#[test]
+fn codes_do_not_follow_from_the_seed() {
+    let mut codes = std::collections::BTreeSet::new();
+    for signal in ["-INT", "-TERM", "-INT"] {
+        let mut view = View::new(&["two-phones", "--seed", "7"]);
+        let told = view.line();
+        assert_eq!(told["type"], "dashboard");
+        let url = told["url"].as_str().unwrap();
+        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+        let code = told["code"].as_str().unwrap().to_owned();
+        assert_eq!(code.len(), 9, "{code}");
+        assert!(codes.insert(code), "the same code twice");
+        assert_eq!(view.end(signal).code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn what_cannot_be_viewed_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = directory.path().join("out");
+    let report = report.to_str().unwrap();
+    let view = |arguments: &[&str]| {
+        let (code, error) = failed(&[&["view"], arguments].concat());
+        let word = |key: &str| error["error"][key].as_str().unwrap().to_owned();
+        (code, word("kind"), word("message"))
+    };
+    done(&["run", "two-phones", "--report", report, "--json"]);
+    let (code, kind, _) = view(&[report, "--seed", "3"]);
+    assert_eq!((code, &*kind), (2, "invalid"));
+    let (code, kind, message) = view(&[report, "--listen", "0.0.0.0:0"]);
+    assert_eq!((code, &*kind), (2, "invalid"), "{message}");
+    let (code, kind, _) = view(&["no-such-thing"]);
+    assert_eq!((code, &*kind), (2, "not_found"));
+    let (code, kind, _) = view(&[directory.path().to_str().unwrap()]);
+    assert_eq!((code, &*kind), (2, "not_found"));
+    // The run was killed, or the file cut.
+    let recording = format!("{report}/recording.jsonl");
+    let bytes = std::fs::read(&recording).unwrap();
+    std::fs::write(&recording, &bytes[..bytes.len() - 20]).unwrap();
+    let (code, kind, message) = view(&[report]);
+    assert_eq!((code, &*kind), (1, "bad_file"));
+    assert!(message.contains("before its end"), "{message}");
+    // One byte of it was changed.
+    let mut altered = bytes;
+    let place = altered.windows(4).rposition(|at| at == b"\"p\":").unwrap() + 4;
+    altered[place] ^= 1;
+    std::fs::write(&recording, altered).unwrap();
+    let (code, kind, message) = view(&[&recording]);
+    assert_eq!((code, &*kind), (1, "bad_file"));
+    assert!(message.contains("altered"), "{message}");
+}

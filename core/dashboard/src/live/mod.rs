@@ -25,7 +25,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
-use sovereign_node::api::{ApiError, Command, EventKind, Reply};
+use sovereign_node::api::{ApiError, Event, EventKind};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until, timeout},
@@ -41,15 +41,16 @@ use tokio_tungstenite::{
 use tracing::debug;
 
 use crate::{
-    EventSource as _, Limits, Source, allowed,
+    EventSource as _, Limits,
     counters::Count,
     http::{empty, problem},
     limits::MAX_ASK,
     rate::Rate,
     server::Shared,
+    shown::{Kind, Shown},
 };
 use batch::Batch;
-use said::{Answer, Heard, Said, hear};
+use said::{Answer, Heard, Hello, Said, hear};
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -61,7 +62,7 @@ const COMMAND_BURST: u32 = 50;
 const COMMAND_GAP: Duration = Duration::from_millis(50);
 
 /// Answers the request for a live connection; the session was checked before.
-pub(crate) fn open<S: Source>(
+pub(crate) fn open<S: Shown>(
     mut request: Request<Incoming>,
     shared: &Arc<Shared<S>>,
 ) -> Response<Full<bytes::Bytes>> {
@@ -121,7 +122,7 @@ fn accept_key(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()
 }
 
-async fn run<S: Source>(socket: Socket, shared: &Arc<Shared<S>>) {
+async fn run<S: Shown>(socket: Socket, shared: &Arc<Shared<S>>) {
     let (mut sink, stream) = socket.split();
     let (outbox, mut waiting) = mpsc::channel::<Message>(OUTBOX);
     let limits = shared.limits;
@@ -134,10 +135,11 @@ async fn run<S: Source>(socket: Socket, shared: &Arc<Shared<S>>) {
         }
         let _ = timeout(limits.write, sink.close()).await;
     };
-    let hello = text(&Said::Hello {
+    let hello = text(&Said::<S::Answer>::Hello(Hello {
         version: env!("CARGO_PKG_VERSION"),
+        shows: S::KIND,
         settings: &shared.settings,
-    });
+    }));
     shared.counters.sent(hello.len());
     let now = Instant::now();
     let page = Page {
@@ -163,12 +165,12 @@ async fn run<S: Source>(socket: Socket, shared: &Arc<Shared<S>>) {
 }
 
 /// What a command led to.
-enum Called {
-    Answer(Answer),
-    Panel(Result<Reply, ApiError>),
+enum Called<R> {
+    Answer(Answer<R>),
+    Panel(Result<R, ApiError>),
 }
 
-struct Page<'a, S: Source> {
+struct Page<'a, S: Shown> {
     shared: &'a Arc<Shared<S>>,
     stream: SplitStream<Socket>,
     outbox: mpsc::Sender<Message>,
@@ -182,7 +184,7 @@ struct Page<'a, S: Source> {
     panel_at: Option<Instant>,
     /// The panel's reading under way or waiting, so that there is never more than one.
     panel: Panel,
-    calls: FuturesUnordered<BoxFuture<'a, Called>>,
+    calls: FuturesUnordered<BoxFuture<'a, Called<S::Answer>>>,
     rate: Rate,
     /// The page asked too fast: it is not heard until then.
     paused_until: Option<Instant>,
@@ -195,7 +197,7 @@ enum Panel {
     Ready(String),
 }
 
-impl<'a, S: Source> Page<'a, S> {
+impl<'a, S: Shown> Page<'a, S> {
     async fn run(mut self) {
         let limits = self.shared.limits;
         let mut ended = self.shared.ended.clone();
@@ -204,7 +206,16 @@ impl<'a, S: Source> Page<'a, S> {
             let write_at = self.write_at();
             let asking = self.calls.len() + self.answers.len() < limits.commands;
             tokio::select! {
-                () = has_ended(&mut ended) => return,
+                () = has_ended(&mut ended) => {
+                    // A node tells by an event of its own.
+                    if S::KIND == Kind::Recording {
+                        let kind = EventKind::Stopping;
+                        self.batch.add(Event { at: String::new(), kind });
+                        let text = self.batch_text(limits);
+                        let _ = self.outbox.send(Message::text(text)).await;
+                    }
+                    return;
+                }
                 event = self.events.next() => match event {
                     Some(event) => {
                         let last = event.kind == EventKind::Stopping;
@@ -271,26 +282,26 @@ impl<'a, S: Source> Page<'a, S> {
         self.push_at = Instant::now() + limits.push_gap;
         self.shared.counters.count(Count::Push);
         let events = self.batch.take();
-        self.text(&Said::Events(&events))
+        self.text(&Said::<S::Answer>::Events(&events))
     }
 
-    fn heard(&mut self, heard: Heard) {
+    fn heard(&mut self, heard: Heard<S::Ask>) {
         match heard {
-            Heard::Panel(true) => self.panel_at = Some(Instant::now()),
+            Heard::Panel(true) => self.panel_at = S::panel().is_some().then(Instant::now),
             Heard::Panel(false) => {
                 self.panel_at = None;
                 if let Panel::Ready(_) = self.panel {
                     self.panel = Panel::Idle;
                 }
             }
-            Heard::Ask { id, command } => {
+            Heard::Ask { id, ask } => {
                 if let Err(wait) = self.rate.take(Instant::now()) {
                     self.paused_until = Some(Instant::now() + wait);
                 }
                 let source = self.shared.source.clone();
                 let call = async move {
-                    let result = match command.and_then(allowed::check) {
-                        Ok(command) => source.call(command).await,
+                    let result = match ask {
+                        Ok(ask) => source.call(ask).await,
                         Err(error) => Err(error),
                     };
                     Called::Answer(Answer {
@@ -304,15 +315,17 @@ impl<'a, S: Source> Page<'a, S> {
     }
 
     fn read_panel(&mut self) {
-        if let Panel::Idle = self.panel {
+        if let Panel::Idle = self.panel
+            && let Some(ask) = S::panel()
+        {
             self.panel = Panel::Reading;
             let source = self.shared.source.clone();
-            let call = async move { Called::Panel(source.call(Command::Panel).await) };
+            let call = async move { Called::Panel(source.call(ask).await) };
             self.calls.push(call.boxed());
         }
     }
 
-    fn called(&mut self, called: Called) {
+    fn called(&mut self, called: Called<S::Answer>) {
         match called {
             Called::Answer(answer) => {
                 let text = self.text(&answer);

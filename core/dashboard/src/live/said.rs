@@ -2,20 +2,20 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use sovereign_node::api::{ApiError, Command, ErrorKind, Event, Reply};
+use sovereign_node::api::{ApiError, ErrorKind, Event};
 
-use crate::{Setting, limits::MAX_ASK};
+use crate::{Setting, limits::MAX_ASK, shown::Kind};
 
 /// What a page says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// A command; the answer carries its number.
+pub(super) enum Heard<A> {
+    /// A command, or a look at a recording; the answer carries its number.
     Ask {
         id: u64,
         /// Or why it makes no sense.
-        command: Result<Command, ApiError>,
+        ask: Result<A, ApiError>,
     },
     /// The developer panel is open, or no longer.
     Panel(bool),
@@ -24,36 +24,41 @@ pub(super) enum Heard {
 /// What is said to a page.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Said<'a> {
+pub(super) enum Said<'a, R> {
     /// First of all.
-    Hello {
-        version: &'a str,
-        settings: &'a [Setting],
-    },
+    Hello(Hello<'a>),
     /// Events, in order; of a peer only the latest.
     Events(&'a [Event]),
     /// What the developer panel shows.
-    Panel(&'a Reply),
+    Panel(&'a R),
+}
+
+/// What a page has to know before it asks.
+#[derive(Debug, Serialize)]
+pub(super) struct Hello<'a> {
+    pub(super) version: &'a str,
+    pub(super) shows: Kind,
+    pub(super) settings: &'a [Setting],
 }
 
 /// The answer to [`Heard::Ask`]: the control socket's, with a number.
 #[derive(Debug, Serialize)]
-pub(super) struct Answer {
+pub(super) struct Answer<R> {
     pub(super) id: u64,
     #[serde(flatten)]
-    pub(super) result: Outcome,
+    pub(super) result: Outcome<R>,
 }
 
 /// Done or not done; the keys of the control socket.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
-    Ok(Reply),
+pub(super) enum Outcome<R> {
+    Ok(R),
     Error(ApiError),
 }
 
-impl From<Result<Reply, ApiError>> for Outcome {
-    fn from(result: Result<Reply, ApiError>) -> Self {
+impl<R> From<Result<R, ApiError>> for Outcome<R> {
+    fn from(result: Result<R, ApiError>) -> Self {
         match result {
             Ok(reply) => Self::Ok(reply),
             Err(error) => Self::Error(error),
@@ -75,7 +80,7 @@ struct Form<'a> {
 }
 
 /// Reads a message of a page; `None` when it makes no sense at all, which no page of ours does.
-pub(super) fn hear(text: &str) -> Option<Heard> {
+pub(super) fn hear<A: DeserializeOwned>(text: &str) -> Option<Heard<A>> {
     if text.len() > MAX_ASK {
         return None;
     }
@@ -83,11 +88,11 @@ pub(super) fn hear(text: &str) -> Option<Heard> {
     match form {
         Form {
             id: Some(id),
-            ask: Some(command),
+            ask: Some(ask),
             watch: None,
             on: None,
         } => {
-            let command = serde_json::from_value(command).map_err(|error| {
+            let ask = serde_json::from_value(ask).map_err(|error| {
                 let mut message = format!("not a command: {error}");
                 let end = (0..=MAX_WHY.min(message.len()))
                     .rev()
@@ -95,7 +100,7 @@ pub(super) fn hear(text: &str) -> Option<Heard> {
                 message.truncate(end.unwrap_or(0));
                 ApiError::new(ErrorKind::Invalid, message, "reload the page")
             });
-            Some(Heard::Ask { id, command })
+            Some(Heard::Ask { id, ask })
         }
         Form {
             id: None,
@@ -112,7 +117,13 @@ const MAX_WHY: usize = 300;
 
 #[cfg(test)]
 mod tests {
+    use sovereign_node::api::{Command, Reply};
+
     use super::*;
+
+    fn hear(text: &str) -> Option<Heard<Command>> {
+        super::hear(text)
+    }
 
     #[test]
     fn asks_and_watches_are_heard() {
@@ -120,7 +131,7 @@ mod tests {
             hear(r#"{"id":7,"ask":{"command":"status"}}"#),
             Some(Heard::Ask {
                 id: 7,
-                command: Ok(Command::Status)
+                ask: Ok(Command::Status)
             })
         );
         assert_eq!(
@@ -163,7 +174,7 @@ mod tests {
         let text = format!(r#"{{"id":1,"ask":{{"command":"{}"}}}}"#, "é".repeat(1_000));
         let Some(Heard::Ask {
             id: 1,
-            command: Err(error),
+            ask: Err(error),
         }) = hear(&text)
         else {
             panic!("not an ask");
@@ -185,7 +196,7 @@ mod tests {
         let error = ApiError::new(ErrorKind::Busy, "m", "h");
         let answer = Answer {
             id: 4,
-            result: Err(error).into(),
+            result: Outcome::<Reply>::Error(error),
         };
         assert_eq!(
             serde_json::to_string(&answer).unwrap(),

@@ -6,7 +6,8 @@ import { Login } from "./pages/login";
 import { People } from "./pages/people";
 import { Settings } from "./pages/settings";
 import { Panel } from "./panel/panel";
-import { inView, linked, look, notice, open, page, panelOpen, stage, status, unread, type Page } from "./state";
+import { Player } from "./play/page";
+import { inView, linked, look, notice, open, page, panelOpen, shows, stage, status, unread, type Page } from "./state";
 import { count, line } from "./text";
 
 const PAGES: { id: Page; name: string; icon: ComponentChildren }[] = [
@@ -19,6 +20,7 @@ const PAGES: { id: Page; name: string; icon: ComponentChildren }[] = [
 export function App() {
   if (stage.value === "starting") return <main class="alone" aria-busy="true" />;
   if (stage.value === "login") return <Login />;
+  if (shows.value === "recording") return <Player />;
   return (
     <div class={open.value && page.value === "chat" ? "frame talking" : "frame"}>
       <a class="skip" href="#main">
@@ -81,12 +83,11 @@ function Nav() {
 }
 
 /** What has to be said wherever a person is. */
-function Notices() {
+export function Notices() {
   const gone = stage.value === "lost" || stage.value === "ended";
-  const words =
-    stage.value === "ended"
-      ? "The node has ended. Start it again, then reload this page."
-      : "The connection to the node was lost; trying again…";
+  const [who, again] =
+    shows.value === "node" ? ["node", "Start it again, then reload this page."] : ["program", "Show the recording again, then open the new address."];
+  const words = stage.value === "ended" ? `The ${who} has ended. ${again}` : `The connection to the ${who} was lost; trying again…`;
   return (
     <div role="status" class="notices">
       {gone && <p class="notice strong">{words}</p>}

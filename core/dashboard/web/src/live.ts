@@ -1,9 +1,12 @@
 // The live connection: one WebSocket, commands with numbers, events as they come.
 
 import type { ApiError, Command, Event, PanelInfo, Reply, Setting } from "./api";
+import type { Look, Seen } from "./play/types";
 
 export interface Hello {
   version: string;
+  /** A running node, or a recording of a simulation. */
+  shows: "node" | "recording";
   settings: Setting[];
 }
 
@@ -15,9 +18,9 @@ export interface Listener {
   gone(again: boolean): void;
 }
 
-type Waiting = { resolve(reply: Reply): void; reject(error: ApiError): void };
+type Waiting = { resolve(reply: Reply | Seen): void; reject(error: ApiError): void };
 
-const LOST: ApiError = { kind: "gone", message: "The connection to the node was lost.", hint: "It is being tried again." };
+const LOST: ApiError = { kind: "gone", message: "The connection was lost.", hint: "It is being tried again." };
 /** Between two attempts, in milliseconds; the last one is repeated. */
 const RETRY = [250, 1000, 2000, 5000];
 
@@ -43,7 +46,7 @@ export class Live {
     };
   }
 
-  ask(command: Command): Promise<Reply> {
+  ask(command: Command | Look): Promise<Reply | Seen> {
     const socket = this.socket;
     if (!socket || socket.readyState !== WebSocket.OPEN) return Promise.reject(LOST);
     const id = this.next++;
@@ -59,7 +62,7 @@ export class Live {
 
   private heard(said: {
     id?: number;
-    ok?: Reply;
+    ok?: Reply | Seen;
     error?: ApiError;
     hello?: Hello;
     events?: Event[];

@@ -15,7 +15,8 @@ import type {
   Setting,
   Status,
 } from "./api";
-import { hasSession, Live } from "./live";
+import { hasSession, Live, type Hello } from "./live";
+import type { Answers, Look, Seen } from "./play/types";
 
 export type Stage = "starting" | "login" | "live" | "lost" | "ended";
 export type Page = "home" | "chat" | "people" | "settings";
@@ -23,6 +24,7 @@ export type Page = "home" | "chat" | "people" | "settings";
 export const stage = signal<Stage>("starting");
 export const page = signal<Page>("home");
 export const version = signal("");
+export const shows = signal<Hello["shows"]>("node");
 export const settings = signal<Setting[]>([]);
 export const status = signal<Status | undefined>(undefined);
 export const channels = signal<ChannelSummary[]>([]);
@@ -66,8 +68,10 @@ const live = new Live({
     batch(() => {
       version.value = hello.version;
       settings.value = hello.settings;
+      shows.value = hello.shows;
       stage.value = "live";
     });
+    if (hello.shows === "recording") return;
     void refresh();
     if (panelOpen.value) live.watchPanel(true);
   },
@@ -98,9 +102,16 @@ export async function ask<K extends Reply["reply"]>(
   command: Command,
   kind: K,
 ): Promise<Extract<Reply, { reply: K }>> {
-  const reply = await live.ask(command);
+  const reply = (await live.ask(command)) as Reply;
   if (reply.reply !== kind) throw { kind: "internal", message: "The node's answer makes no sense.", hint: "" };
   return reply as Extract<Reply, { reply: K }>;
+}
+
+/** Looks at the recording. */
+export async function see<K extends keyof Answers>(look: Look, kind: K): Promise<Answers[K]> {
+  const seen = (await live.ask(look)) as Seen;
+  if (seen.seen !== kind) throw { kind: "internal", message: "The answer makes no sense.", hint: "" };
+  return seen.value as Answers[K];
 }
 
 /** What went wrong, for people. */

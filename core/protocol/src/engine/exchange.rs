@@ -26,6 +26,8 @@ const UNASKED: usize = 4;
 
 /// Long lists of announcements wait while so many bytes of control frames do: wants and credit go first.
 const ANNOUNCE_BELOW: usize = 4_096;
+/// What passes in a reconciliation and is younger may be on its way along links that stay.
+pub(super) const NEWS_AGE: Duration = Duration::from_secs(120);
 /// A quiet link's index of short ids is given back after so long.
 const INDEX_KEPT: Duration = Duration::from_secs(30);
 
@@ -134,6 +136,12 @@ impl Engine {
 
     fn difference(&mut self, id: LinkId, lack: Vec<ShortId>, offer: Vec<ContentId>) {
         let mut offer = self.shelf.order_offers(offer, self.clock.life());
+        let life = self.clock.life();
+        let old = |content: &ContentId| {
+            let meta = self.shelf.get(content);
+            meta.is_some_and(|meta| meta.received + NEWS_AGE <= life)
+        };
+        let news = offer.iter().any(old);
         // Meanwhile some of it has come, or gone out, as new.
         let lacked = self.lacked(id, &lack);
         let Some(link) = self.links.get_mut(&id) else {
@@ -141,6 +149,7 @@ impl Engine {
         };
         let Some(key) = link.key() else { return };
         link.decided = true;
+        link.news |= news;
         for short in &lack {
             link.theirs.note(*short);
         }
@@ -185,7 +194,9 @@ impl Engine {
             // The snapshot has served; its memory goes back.
             link.reconciliation = None;
             let peer = link.ends.peer;
-            self.near_due.push_back(NearDue::Reconciled(id));
+            let news = link.news;
+            self.near_due
+                .push_back(NearDue::Reconciled { link: id, news });
             self.tell(Tell::Synced(peer));
             self.acknowledge_backlog(id);
         }

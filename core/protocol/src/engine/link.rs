@@ -10,7 +10,10 @@ use bytes::Bytes;
 use rand_core::CryptoRng;
 
 use super::near::NearDue;
-use super::{Effect, Engine, OwnState, Tell, owed::Owed, receipts::Told, theirs::Theirs};
+use super::{
+    Effect, Engine, OwnState, Taken, Tell, exchange::NEWS_AGE, owed::Owed, receipts::Told,
+    theirs::Theirs,
+};
 use crate::{
     id::{ChannelId, ContentId, DiscoveryId, LinkId, TransportId},
     link::{
@@ -68,6 +71,8 @@ pub(super) struct Link {
     pub(super) done_sent: bool,
     pub(super) done_received: bool,
     pub(super) synced: bool,
+    /// Before that, something passed that was not new.
+    pub(super) news: bool,
     /// Until the other end was told which messages had come before, if it is a member: what it heard of already.
     pub(super) told: Option<Told>,
     /// To be told now.
@@ -176,6 +181,7 @@ impl Engine {
             done_sent: false,
             done_received: false,
             synced: false,
+            news: false,
             told: Some(Told::default()),
             acknowledge: Vec::new(),
             rtt_ms: None,
@@ -300,7 +306,11 @@ impl Engine {
                 age_s,
                 lifetime_s,
             } => {
-                self.take(bytes, age_s, lifetime_s, super::Origin::Link(id), now);
+                let taken = self.take(bytes, age_s, lifetime_s, super::Origin::Link(id), now);
+                let old = u64::from(age_s) >= NEWS_AGE.as_secs();
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.news |= old && matches!(taken, Taken::New(_));
+                }
             }
             Incoming::RoundTrip(time) => self.rtt(id, time, now),
             Incoming::Membership(tags) => self.membership(id, tags),

@@ -201,7 +201,12 @@ impl Engine {
             Input::Sighted { sighting, medium } => self.sighted(sighting, medium, now, rng),
             Input::SightingLost { discovery } => self.sighting_lost(discovery, now, rng),
             Input::DialFailed { peer } => self.dial_failed(peer, now, rng),
-            Input::Near(event) => self.near_event(event, now, rng),
+            Input::Near(event) => {
+                // A radio in a crowd tells little else than who is heard again: no link is touched by that.
+                if !self.near_event(event, now, rng) {
+                    return;
+                }
+            }
             Input::Timeout => self.timeout(now, rng),
         }
         self.settle_links(now, rng);

@@ -19,7 +19,7 @@ pub(super) enum NearDue {
     /// The Hello is done, or membership became known.
     Proven(LinkId),
     /// Both sides have what the other had.
-    Reconciled(LinkId),
+    Reconciled { link: LinkId, news: bool },
     /// It is gone; whether the other end refused it.
     Down(LinkId, bool),
 }
@@ -102,7 +102,9 @@ impl Engine {
         while let Some(due) = self.near_due.pop_front() {
             match due {
                 NearDue::Proven(link) => self.near_proven(link, now, rng),
-                NearDue::Reconciled(link) => self.near_event(Event::Reconciled(link), now, rng),
+                NearDue::Reconciled { link, news } => {
+                    self.near_event(Event::Reconciled { link, news }, now, rng);
+                }
                 NearDue::Down(link, refused) => {
                     self.near_event(Event::LinkDown { link, refused }, now, rng);
                 }
@@ -116,11 +118,14 @@ impl Engine {
         }
     }
 
-    pub(super) fn near_event(&mut self, event: Event, now: Now, rng: &mut impl CryptoRng) {
+    /// Whether anything follows from it.
+    pub(super) fn near_event(&mut self, event: Event, now: Now, rng: &mut impl CryptoRng) -> bool {
         if let Event::Announced { discovery, .. } = event {
             self.radio_discovery = Some(discovery);
         }
-        for effect in self.near.handle(event, now.boot, rng) {
+        let effects = self.near.handle(event, now.boot, rng);
+        let follows = !effects.is_empty();
+        for effect in effects {
             match effect {
                 near::Effect::Close { link, why } => self.close(link, why, now, rng),
                 near::Effect::Discovered(report) => {
@@ -133,5 +138,6 @@ impl Engine {
                 effect => self.effects.push_back(Effect::Near(effect)),
             }
         }
+        follows
     }
 }

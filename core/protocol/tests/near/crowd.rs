@@ -35,6 +35,8 @@ struct Crowd {
     todo: BTreeSet<(Duration, u64, What)>,
     count: u64,
     relation: Relation,
+    /// Whether every meeting brings something.
+    news: bool,
     rng: ChaCha12Rng,
     most_links: usize,
     connections: u64,
@@ -80,7 +82,8 @@ fn levels(places: &Places, rng: &mut ChaCha12Rng) -> Vec<Vec<f64>> {
 }
 
 impl Crowd {
-    fn new(levels: Vec<Vec<f64>>, budget: usize, relation: Relation, seed: u64) -> Self {
+    fn new(levels: Vec<Vec<f64>>, budget: usize, kind: (Relation, bool), seed: u64) -> Self {
+        let (relation, news) = kind;
         let config = Config {
             budget,
             profile: Profile::Balanced,
@@ -95,6 +98,7 @@ impl Crowd {
             todo: BTreeSet::new(),
             count: 0,
             relation,
+            news,
             rng: ChaCha12Rng::seed_from_u64(seed),
             most_links: 0,
             connections: 0,
@@ -218,8 +222,10 @@ impl Crowd {
             }
             What::Reconciled(link) => {
                 if let Some((dialer, listener)) = self.links.get(&link).copied() {
-                    self.tell(dialer, Event::Reconciled(LinkId(link)), now);
-                    self.tell(listener, Event::Reconciled(LinkId(link)), now);
+                    for who in [dialer, listener] {
+                        let (link, news) = (LinkId(link), self.news);
+                        self.tell(who, Event::Reconciled { link, news }, now);
+                    }
                 }
             }
             What::Down { link, by } => {
@@ -295,7 +301,12 @@ fn nearest_first(levels: &[Vec<f64>], budget: usize, rng: &mut ChaCha12Rng) -> f
     }
 }
 
-fn figure(name: &str, places: fn(&mut ChaCha12Rng) -> Places, budget: usize, relation: Relation) {
+fn figure(
+    name: &str,
+    places: fn(&mut ChaCha12Rng) -> Places,
+    budget: usize,
+    kind: (Relation, bool),
+) {
     let (mut shares, mut nearest, mut degrees, mut audible) = (Vec::new(), Vec::new(), 0.0, 0.0);
     let mut made = 0;
     for seed in 0..dose() {
@@ -311,7 +322,7 @@ fn figure(name: &str, places: fn(&mut ChaCha12Rng) -> Places, budget: usize, rel
         for _ in 0..5 {
             nearest.push(nearest_first(&levels, budget, &mut rng));
         }
-        let mut crowd = Crowd::new(levels, budget, relation, seed);
+        let mut crowd = Crowd::new(levels, budget, kind, seed);
         let mut at = SETTLED;
         while at <= END {
             crowd.run(at);
@@ -325,7 +336,9 @@ fn figure(name: &str, places: fn(&mut ChaCha12Rng) -> Places, budget: usize, rel
     let mean = |shares: &[f64]| shares.iter().sum::<f64>() / shares.len() as f64;
     let least = |shares: &[f64]| shares.iter().copied().fold(1.0, f64::min);
     println!(
-        "| {name}, {relation:?} | {budget} | {:.0} | {:.2} | {:.2} % | {:.1} % | {:.1} % | {:.1} % | {:.1} |",
+        "| {name}, {:?} | {} | {budget} | {:.0} | {:.2} | {:.2} % | {:.1} % | {:.1} % | {:.1} % | {:.1} |",
+        kind.0,
+        if kind.1 { "always" } else { "never" },
         audible / dose() as f64,
         degrees / shares.len() as f64,
         mean(&shares) * 100.0,
@@ -343,10 +356,14 @@ fn figure(name: &str, places: fn(&mut ChaCha12Rng) -> Places, budget: usize, rel
 }
 
 fn figures(budget: usize) {
-    figure("uniform", uniform_places, budget, Relation::Stranger);
-    figure("clustered", clustered_places, budget, Relation::Stranger);
-    if dose() > 1 {
-        figure("clustered", clustered_places, budget, Relation::Member);
+    for news in [true, false] {
+        let strangers = (Relation::Stranger, news);
+        figure("uniform", uniform_places, budget, strangers);
+        figure("clustered", clustered_places, budget, strangers);
+        if dose() > 1 {
+            let members = (Relation::Member, news);
+            figure("clustered", clustered_places, budget, members);
+        }
     }
 }
 

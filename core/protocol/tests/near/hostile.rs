@@ -286,7 +286,7 @@ fn event() -> impl Strategy<Value = Event> {
             neighbour: named.then(|| discovery(id)),
             relation,
         }),
-        2 => link().prop_map(Event::Reconciled),
+        2 => (link(), any::<bool>()).prop_map(|(link, news)| Event::Reconciled { link, news }),
         2 => link().prop_map(Event::Alive),
         2 => (link(), any::<bool>()).prop_map(|(link, refused)| Event::LinkDown { link, refused }),
         4 => Just(Event::Timer),

@@ -48,6 +48,17 @@ impl Failure {
         Self::new(FAILED, "exists", message, hint)
     }
 
+    /// A file is not what it has to be.
+    pub(super) fn bad_file(message: impl ToString, hint: impl Into<String>) -> Self {
+        Self::new(FAILED, "bad_file", message, hint)
+    }
+
+    /// The address is taken, or the system has none to give.
+    pub(super) fn unbound(message: impl ToString) -> Self {
+        let hint = "choose another port: --listen 127.0.0.1:0 takes any free one";
+        Self::new(FAILED, "io", message, hint)
+    }
+
     /// The run went wrong.
     pub(super) fn run(message: impl ToString) -> Self {
         Self::new(

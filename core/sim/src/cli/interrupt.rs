@@ -8,9 +8,17 @@ use std::{
     },
 };
 
+use tokio::sync::Notify;
+
 /// Whether it was pressed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Interrupt(Arc<AtomicBool>);
+pub(super) struct Interrupt(Arc<Pressed>);
+
+#[derive(Debug, Default)]
+struct Pressed {
+    flag: AtomicBool,
+    rings: Notify,
+}
 
 impl Interrupt {
     /// Waits for it on a thread of its own, as the run's has a clock of its own. The second time ends the process.
@@ -19,7 +27,7 @@ impl Interrupt {
     /// When the system gives no thread or signal.
     pub(super) fn watch() -> io::Result<Self> {
         let interrupt = Self::default();
-        let flag = interrupt.clone();
+        let pressed = Arc::clone(&interrupt.0);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -28,9 +36,10 @@ impl Interrupt {
             .spawn(move || {
                 runtime.block_on(async {
                     while tokio::signal::ctrl_c().await.is_ok() {
-                        if flag.0.swap(true, Ordering::Relaxed) {
+                        if pressed.flag.swap(true, Ordering::Relaxed) {
                             std::process::exit(130);
                         }
+                        pressed.rings.notify_one();
                     }
                 });
             })?;
@@ -38,6 +47,18 @@ impl Interrupt {
     }
 
     pub(super) fn came(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.flag.load(Ordering::Relaxed)
+    }
+
+    /// As if it had not been pressed.
+    pub(super) fn forget(&self) {
+        self.0.flag.store(false, Ordering::Relaxed);
+    }
+
+    /// Waits until it is pressed, or was since it was forgotten.
+    pub(super) async fn pressed(&self) {
+        while !self.came() {
+            self.0.rings.notified().await;
+        }
     }
 }

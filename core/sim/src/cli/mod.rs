@@ -8,6 +8,7 @@ mod progress;
 mod run;
 mod sweep;
 mod vary;
+mod view;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -21,6 +22,7 @@ Examples:
   sovereign sim run campfire                   one of them
   sovereign sim run campfire --seed 7 --json   another world of the same kind, for a script
   sovereign sim run my-village.toml --report out
+  sovereign sim view campfire                  run it, then play it in a browser
   sovereign sim sweep march --seeds 1-20 --vary radio.frame-loss=0,0.1,0.2 --report out
 
 The same scenario and seed give the same run, byte for byte: compare the traces.
@@ -48,6 +50,8 @@ enum Action {
     Run(RunArgs),
     /// Run seeds and values of a scenario on all cores, and compare
     Sweep(SweepArgs),
+    /// Play a recording in a browser: people on a map, messages on their way, plots
+    View(view::ViewArgs),
     /// The scenarios that come with the simulator
     List,
 }
@@ -147,6 +151,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match &cli.action {
         Action::Run(args) => run::run(args, cli.json),
         Action::Sweep(args) => sweep::sweep(args, cli.json),
+        Action::View(args) => view::view(args, cli.json),
         Action::List => list::list(cli.json),
     };
     ExitCode::from(match outcome {

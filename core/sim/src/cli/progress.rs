@@ -13,14 +13,25 @@ pub(super) struct Bar {
     began: Instant,
 }
 
+/// That a recording is being read, where stderr is a terminal: a long one takes some seconds.
+pub(super) fn reading() -> ProgressBar {
+    let spinner = ProgressBar::with_draw_target(None, target());
+    spinner.set_message("reading the recording");
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
+}
+
+fn target() -> ProgressDrawTarget {
+    if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    }
+}
+
 impl Bar {
     pub(super) fn new(name: &str, end: Duration) -> Self {
-        let target = if std::io::stderr().is_terminal() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(Some(end.as_secs().max(1)), target);
+        let bar = ProgressBar::with_draw_target(Some(end.as_secs().max(1)), target());
         let style = ProgressStyle::with_template("{prefix} {bar:24} {msg}, {eta} left")
             .expect("the template is in order");
         bar.set_style(style);

@@ -29,8 +29,12 @@ use crate::entropy;
 /// A whole node's handshakes run deep.
 const STACK: usize = 16 << 20;
 
+/// The files of a report's directory that `view` reads again.
+pub(super) const RECORDING: &str = "recording.jsonl";
+pub(super) const SCENARIO: &str = "scenario.toml";
+
 /// What came of a run.
-struct Came {
+pub(super) struct Came {
     report: Report,
     records: u64,
     trace: TraceHash,
@@ -43,25 +47,45 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Outcome {
         scenario.fidelity = fidelity.into();
     }
     let recording: Box<dyn Write + Send> = match &args.report {
-        Some(directory) => Box::new(BufWriter::new(create(&directory.join("recording.jsonl"))?)),
+        Some(directory) => {
+            let recording = create(&directory.join(RECORDING))?;
+            let path = directory.join(SCENARIO);
+            create(&path)?
+                .write_all(library::text(&args.scenario)?.as_bytes())
+                .map_err(|error| Failure::io(&format!("{}", path.display()), error))?;
+            Box::new(BufWriter::new(recording))
+        }
         None => Box::new(io::sink()),
     };
     let interrupt = Interrupt::watch().map_err(|error| Failure::io("no signals", error))?;
-    let seed = args.seed;
-    // A thread of its own: its hash seeds are drawn after its randomness is seeded.
-    let came = std::thread::Builder::new()
-        .name("run".to_owned())
-        .stack_size(STACK)
-        .spawn(move || simulate(&scenario, seed, recording, &interrupt))
-        .map_err(|error| Failure::io("no thread", error))?
-        .join()
-        .map_err(|_| Failure::run("the simulation panicked"))??;
+    let came = simulated(&scenario, args.seed, recording, &interrupt)?;
     if let Some(directory) = &args.report {
         write(directory, &came.report)?;
     }
     show(&came, json)?;
     let missed = came.report.complete && !came.report.met();
     Ok(if missed { FAILED } else { DONE })
+}
+
+/// Runs it on a thread of its own: its hash seeds are drawn after its randomness is seeded, and no other thread's
+/// randomness is.
+pub(super) fn simulated(
+    scenario: &Scenario,
+    seed: u64,
+    recording: Box<dyn Write + Send>,
+    interrupt: &Interrupt,
+) -> Result<Came, Failure> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("run".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, move || {
+                simulate(scenario, seed, recording, interrupt)
+            })
+            .map_err(|error| Failure::io("no thread", error))?
+            .join()
+            .map_err(|_| Failure::run("the simulation panicked"))?
+    })
 }
 
 fn show(came: &Came, json: bool) -> Outcome {

@@ -26,6 +26,10 @@ pub(super) struct Air {
     reach_m: f64,
     cells: BTreeMap<(i32, i32), Vec<u32>>,
     cell_of: Vec<Option<(i32, i32)>>,
+    /// Where everybody was last put, in metres: near enough to tell at little cost who is out of reach.
+    about: Vec<(f32, f32)>,
+    /// How far anybody may have gone since.
+    gone_m: f32,
 }
 
 impl Air {
@@ -43,6 +47,8 @@ impl Air {
             seed,
             cells: BTreeMap::new(),
             cell_of: vec![None; people],
+            about: vec![(0.0, 0.0); people],
+            gone_m: 0.0,
         }
     }
 
@@ -50,6 +56,7 @@ impl Air {
     pub(super) fn put(&mut self, who: u32, at: Position) {
         let along = |value: f64| libm::floor(value / self.reach_m) as i32;
         let cell = (along(at.x), along(at.y));
+        self.about[who as usize] = (at.x as f32, at.y as f32);
         if self.cell_of[who as usize] == Some(cell) {
             return;
         }
@@ -71,6 +78,19 @@ impl Air {
                 self.cells.remove(&cell);
             }
         }
+    }
+
+    /// Somebody goes so many metres before it is put somewhere again.
+    pub(super) fn goes(&mut self, metres: f64) {
+        self.gone_m = self.gone_m.max(metres as f32);
+    }
+
+    /// Whether two are surely out of each other's reach, wherever they have gone meanwhile.
+    pub(super) fn is_far(&self, pair: [u32; 2]) -> bool {
+        let [one, other] = pair.map(|who| self.about[who as usize]);
+        let (x, y) = (one.0 - other.0, one.1 - other.1);
+        let reach = self.reach_m as f32 + 2.0 * self.gone_m + 1.0;
+        x * x + y * y > reach * reach
     }
 
     /// Who may be in reach, and more.
@@ -218,6 +238,22 @@ mod tests {
         assert_eq!(near, [0, 1, 2]);
         air.near(3, &mut near);
         assert!(near.is_empty());
+    }
+
+    #[test]
+    fn who_is_surely_far_is_told_without_a_look() {
+        let mut air = air();
+        let reach = air.reach_m;
+        air.put(1, at(0.0));
+        air.put(2, at(reach + 1.5));
+        assert!(air.is_far([1, 2]) && air.is_far([2, 1]));
+        air.goes(8.0);
+        air.goes(3.0);
+        assert!(!air.is_far([1, 2]));
+        air.put(2, at(reach + 16.5));
+        assert!(!air.is_far([1, 2]));
+        air.put(2, at(reach + 17.5));
+        assert!(air.is_far([1, 2]));
     }
 
     #[test]

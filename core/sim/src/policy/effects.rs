@@ -90,8 +90,8 @@ impl City<'_> {
         }
     }
 
-    /// Answers an engine at once; what follows is carried out by the same loop.
-    fn answer(&mut self, who: u32, input: Input) {
+    /// Tells an engine something; the caller carries out what follows.
+    pub(super) fn answer(&mut self, who: u32, input: Input) {
         let node = &mut self.nodes[who as usize];
         let at = node.at(self.now, &self.world.people()[who as usize]);
         if let Some(engine) = &mut node.engine {

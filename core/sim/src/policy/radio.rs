@@ -115,7 +115,10 @@ impl City<'_> {
 
     fn hear(&mut self, who: u32, heard: Vec<near::Sighting>) {
         for sighting in heard {
-            self.tell(who, Input::Near(near::Event::Sighted(sighting)));
+            self.answer(who, Input::Near(near::Event::Sighted(sighting)));
+        }
+        if self.nodes[who as usize].is_on() {
+            self.after(who);
         }
     }
 
@@ -135,12 +138,12 @@ impl City<'_> {
         let mut rate = 0.0;
         let mut audible = Vec::new();
         for other in &near {
+            if *other == who || self.air.is_far([who, *other]) {
+                continue;
+            }
             let Some(advertising) = self.nodes[*other as usize].advertising else {
                 continue;
             };
-            if *other == who {
-                continue;
-            }
             if let Some(dbm) = self.strength([who, *other]) {
                 rate += 1.0 / advertising.interval.as_secs_f64();
                 audible.push((*other, dbm, advertising));
@@ -286,6 +289,7 @@ impl City<'_> {
         let speed = leg.speed();
         if now < leg.arrives && speed > 0.0 {
             let wait = (STEP_M / speed).clamp(0.5, 20.0);
+            self.air.goes(speed * wait);
             let next = (now + Duration::from_secs_f64(wait)).min(leg.arrives);
             self.nodes[who as usize].step = Some(next);
             self.queue.plan(next, Event::Step(who));

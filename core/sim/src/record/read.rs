@@ -54,6 +54,7 @@ pub struct Reader<R> {
     footer: Option<Footer>,
     hash: Sha256,
     line: u64,
+    offset: u64,
     records: u64,
     last_ms: u64,
     messages: u32,
@@ -98,6 +99,7 @@ impl<R: BufRead> Reader<R> {
             footer: None,
             hash,
             line: 1,
+            offset: buffer.len() as u64,
             records: 0,
             last_ms: 0,
             messages: 0,
@@ -112,6 +114,12 @@ impl<R: BufRead> Reader<R> {
         &self.header
     }
 
+    /// Bytes read so far: where the next line begins.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// The end, once it was read.
     #[must_use]
     pub fn footer(&self) -> Option<&Footer> {
@@ -123,6 +131,7 @@ impl<R: BufRead> Reader<R> {
             return Err(RecordingError::Truncated(self.line));
         }
         self.line += 1;
+        self.offset += self.buffer.len() as u64;
         let number = self.line;
         let damaged = |what: &str| RecordingError::Line {
             line: number,

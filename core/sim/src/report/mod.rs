@@ -120,6 +120,12 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// In a line of text.
+    #[must_use]
+    pub fn line(&self) -> String {
+        table::line(self)
+    }
+
     /// Whether it is met.
     #[must_use]
     pub fn met(&self) -> bool {
@@ -166,6 +172,12 @@ impl Report {
     #[must_use]
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("figures are finite, and keys are text")
+    }
+
+    /// Names and values, in words.
+    #[must_use]
+    pub fn rows(&self) -> Vec<(String, String)> {
+        table::rows(self)
     }
 
     /// As text, in columns.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rand_core::CryptoRng;
 
 use super::{
-    CLOSE_TIMEOUT, ENCOUNTER, HANDSHAKE_TIMEOUT, NearPolicy,
+    CLOSE_TIMEOUT, DENSE, ENCOUNTER, HANDSHAKE_TIMEOUT, NearPolicy,
     event::{Address, Effect, Relation},
     links::{Kind, Link},
     neighbour::Neighbour,
@@ -309,6 +309,9 @@ impl NearPolicy {
                 contact,
             };
             self.dials.under_way.insert(neighbour, dial);
+            if !contact {
+                self.encounters.tried(now);
+            }
             effects.push(Effect::Connect { neighbour, address });
         }
         again.push(self.dials.pace.ready_at());
@@ -346,7 +349,8 @@ impl NearPolicy {
             .iter()
             .filter(|(_, known)| !known.linked && known.connectable && known.tries.at > now)
             .map(|(_, known)| known.tries.at);
-        ends.chain(starts.min()).collect()
+        let paused = Some(self.encounters.next()).filter(|next| *next > now);
+        ends.chain(starts.min()).chain(paused).collect()
     }
 
     fn may(&self, id: &DiscoveryId, known: &Neighbour, now: Duration) -> bool {
@@ -368,6 +372,14 @@ impl NearPolicy {
 
     fn next_stranger(&self, claims: usize, now: Duration) -> Option<DiscoveryId> {
         let backbone = topology::backbone_has_room(self.shares, claims, &self.links);
-        topology::choose(&self.table, backbone, |id, known| self.may(id, known, now))
+        // In a crowd somebody's pause is always over, and who is seldom heard among many only looks new.
+        let crowd = self.table.len() >= DENSE;
+        let may_meet = |known: &Neighbour| {
+            let fresh = !crowd && self.encounters.is_fresh(known);
+            backbone || fresh || now >= self.encounters.next()
+        };
+        topology::choose(&self.table, backbone, |id, known| {
+            self.may(id, known, now) && may_meet(known)
+        })
     }
 }

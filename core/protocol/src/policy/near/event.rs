@@ -100,7 +100,12 @@ pub enum Event {
         relation: Relation,
     },
     /// Both sides have what the other had.
-    Reconciled(LinkId),
+    Reconciled {
+        /// The link over which they compared.
+        link: LinkId,
+        /// Whether something passed that has been about for some time.
+        news: bool,
+    },
     /// Something came over this link after [`Effect::Probe`].
     Alive(LinkId),
     /// It is gone.

@@ -13,6 +13,7 @@ mod admission;
 mod clock;
 mod dials;
 pub mod duty;
+mod encounters;
 mod event;
 mod links;
 mod neighbour;
@@ -36,6 +37,7 @@ pub use self::dials::{
     CONNECT_EVERY, CONNECT_TIMEOUT, DOUBTED_AFTER, MAX_TO_STRANGERS, PATIENCE, PATIENCE_JITTER,
     REST, REST_OF_CONTACT, SETTLED,
 };
+pub use self::encounters::{FIRST_PAUSE, LONGEST_PAUSE};
 pub use self::event::{Address, Config, Effect, Event, Relation, Report, Sighting};
 pub use self::neighbour::{ADDRESS_HOLDS, ESTABLISHED_AFTER, REPORT_EVERY, REPORT_STEP, Standing};
 pub use self::phases::{DENSE, MOST_STARTS, STARTS_WITHIN, STRANGERS_WAKE_EVERY};
@@ -48,6 +50,7 @@ use self::{
     admission::Admission,
     clock::Clock,
     dials::Dials,
+    encounters::Encounters,
     links::{Kind, Link},
     neighbour::{Lots, Neighbour},
     phases::Duty,
@@ -83,6 +86,7 @@ pub struct NearPolicy {
     own: Option<(TransportId, DiscoveryId)>,
     table: Table,
     dials: Dials,
+    encounters: Encounters,
     links: BTreeMap<LinkId, Link>,
     admission: Admission,
     duty: Duty,
@@ -100,6 +104,7 @@ impl NearPolicy {
             own: None,
             table: Table::new(),
             dials: Dials::new(),
+            encounters: Encounters::default(),
             links: BTreeMap::new(),
             admission: Admission::new(),
             duty: Duty::new(config.profile),
@@ -111,6 +116,13 @@ impl NearPolicy {
     pub fn handle(&mut self, event: Event, now: Duration, rng: &mut impl CryptoRng) -> Vec<Effect> {
         let now = self.clock.now(now);
         let mut effects = Vec::new();
+        if let Event::Sighted(sighting) = event {
+            let calm = !self.sighted(&sighting, now, rng, &mut effects);
+            // In a crowd nearly all there is to do is to hear the same neighbours again.
+            if calm && self.timer.is_some_and(|timer| now < timer) {
+                return effects;
+            }
+        }
         match event {
             Event::Announced {
                 transport,
@@ -118,7 +130,6 @@ impl NearPolicy {
             } => self.announced(transport, discovery, now),
             Event::Profile(profile) => self.duty.set_profile(profile, now),
             Event::Wake => self.duty.wake(now),
-            Event::Sighted(sighting) => self.sighted(&sighting, now, rng, &mut effects),
             Event::ConnectFailed(neighbour) => {
                 if self.dials.end(&neighbour) {
                     self.dials.failed(&mut self.table, &neighbour, now, rng);
@@ -140,14 +151,15 @@ impl NearPolicy {
                 }
                 self.proven(link, peer, relation, now, &mut effects);
             }
-            Event::Reconciled(link) => {
+            Event::Reconciled { link, news } => {
                 if let Some(link) = self.links.get_mut(&link) {
                     link.reconciled = true;
+                    self.encounters.reconciled(news, now, rng);
                 }
             }
             Event::Alive(link) => self.alive(link, now, &mut effects),
             Event::LinkDown { link, refused } => self.link_down(link, refused, now, rng),
-            Event::Timer => {}
+            Event::Sighted(_) | Event::Timer => {}
         }
         if self.own.is_some() {
             self.advance(now, rng, &mut effects);
@@ -182,40 +194,48 @@ impl NearPolicy {
     fn announced(&mut self, transport: TransportId, discovery: DiscoveryId, now: Duration) {
         self.own = Some((transport, discovery));
         self.dials.set_own(discovery);
+        let lost_after = self.duty.profile().lost_after();
+        self.encounters.turned(lost_after, now);
         self.duty.start(now);
         for (id, known) in self.table.iter_mut() {
             known.lots.pair = topology::pair_lot(&discovery, id);
         }
     }
 
+    /// Whether that changes what is to be done.
     fn sighted(
         &mut self,
         sighting: &Sighting,
         now: Duration,
         rng: &mut impl CryptoRng,
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> bool {
         let id = sighting.neighbour;
         let Some((_, own)) = self.own.filter(|(_, own)| *own != id) else {
-            return;
+            return false;
         };
-        let known = self.table.get(&id).map(|known| known.connectable);
+        let state = |known: &Neighbour| (known.connectable, known.standing, known.relation);
+        let before = self.table.get(&id).map(state);
         let at = now + self.dials.patience(&id, sighting.waits, rng);
         let lots = || Lots {
             own: rng.next_u64(),
             pair: topology::pair_lot(&own, &id),
         };
         if self.table.hear(sighting, at, lots, now) == Heard::Ignored {
-            return;
+            return false;
         }
+        // Only contacts and members have claims that grow old.
+        let mut changed = true;
         if let Some(neighbour) = self.table.get_mut(&id) {
+            changed = before != Some(state(neighbour)) || neighbour.relation > Relation::Stranger;
             neighbour.linked = self.links.values().any(|link| link.neighbour == Some(id));
-            if known == Some(false) && neighbour.connectable {
+            if before.is_some_and(|(connectable, ..)| !connectable) && neighbour.connectable {
                 // It has room again, and both would dial at once.
                 neighbour.tries.at = neighbour.tries.at.max(at);
             }
         }
         if let Some((first, report)) = self.table.news(&id, now) {
+            changed |= first;
             if first && sighting.relation > Relation::Stranger {
                 self.duty.wake(now);
             } else if first {
@@ -227,6 +247,7 @@ impl NearPolicy {
                 Effect::Updated(report)
             });
         }
+        changed
     }
 
     fn link_up(

@@ -1,6 +1,7 @@
 //! What the policy does as a whole, one rule a test.
 
 mod duplicates;
+mod encounters;
 mod first;
 mod sharing;
 

@@ -10,7 +10,8 @@ fn meet(node: &mut Node, number: u64, relation: Relation, now: Duration) -> Vec<
 }
 
 fn reconcile(node: &mut Node, number: u64, now: Duration) -> Vec<Effect> {
-    node.tell(Event::Reconciled(LinkId(number)), now)
+    let link = LinkId(number);
+    node.tell(Event::Reconciled { link, news: true }, now)
 }
 
 #[test]
