@@ -3,6 +3,8 @@
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
-        println!("cargo::rustc-link-arg-bins=-Wl,--export-dynamic-symbol=getrandom");
+        for what in ["bins", "examples"] {
+            println!("cargo::rustc-link-arg-{what}=-Wl,--export-dynamic-symbol=getrandom");
+        }
     }
 }

@@ -90,6 +90,7 @@ pub(crate) fn config() -> EngineConfig {
         gossip: true,
         dial: dial::Config::default(),
         capabilities: capability::CARRIES,
+        paced: true,
     }
 }
 

@@ -134,6 +134,7 @@ pub(crate) fn start_on<R: Radio, L: Lan>(
         },
         gossip: config.gossip,
         capabilities: capability::CARRIES | if config.gossip { capability::GOSSIP } else { 0 },
+        paced: true,
     };
     let engine = Engine::restore(
         engine_config,

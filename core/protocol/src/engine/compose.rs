@@ -341,7 +341,10 @@ impl Engine {
                 said: None,
             });
         }
-        self.offer(content, None, Some(channel), now);
+        // Receipts are small, and few: they go at once.
+        if !self.states.contains_key(&message) || !self.waits(channel, content, now) {
+            self.offer(content, None, Some(channel), now);
+        }
         self.publish(channel, body, now);
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::near::NearDue;
-use super::{Engine, Tell, Token, link::Link};
+use super::{Engine, Tell, Token, link::Link, paced::Waiting};
 use crate::{
     id::{ChannelId, ContentId, LinkId},
     link::PROVEN_AFTER,
@@ -71,7 +71,8 @@ impl Engine {
             for content in news {
                 let short = key.short(&content);
                 let durable = !self.arriving.contains_key(&content);
-                if durable && !link.has(&short) && !link.owes(&content) {
+                let told = !self.waiting.contains(&content);
+                if durable && told && !link.has(&short) && !link.owes(&content) {
                     link.announce.push_back(short);
                 }
             }
@@ -88,8 +89,10 @@ impl Engine {
             return;
         }
         let Some(key) = link.key() else { return };
-        let mut reconciliation =
-            Reconciliation::over(Role::Listener, snapshot(&self.shelf, &self.arriving, key));
+        let mut reconciliation = Reconciliation::over(
+            Role::Listener,
+            snapshot(&self.shelf, &self.arriving, &self.waiting, key),
+        );
         let steps = reconciliation.start();
         link.index_over(&reconciliation);
         link.reconciliation = Some(reconciliation);
@@ -107,7 +110,7 @@ impl Engine {
             return;
         }
         if link.reconciliation.is_none() {
-            let set = snapshot(&self.shelf, &self.arriving, key);
+            let set = snapshot(&self.shelf, &self.arriving, &self.waiting, key);
             let reconciliation = Reconciliation::over(role, set);
             link.index_over(&reconciliation);
             link.reconciliation = Some(reconciliation);
@@ -402,15 +405,17 @@ impl Engine {
     }
 }
 
-/// What this node can vouch for: a bundle that is not on the disk yet may still be refused there.
+/// What this node can vouch for, and tells: a bundle that is not on the disk yet may still be refused there, an own
+/// one that waits for its turn is told when that comes.
 fn snapshot(
     shelf: &Shelf,
     arriving: &BTreeMap<ContentId, Token>,
+    waiting: &Waiting,
     key: SessionKey,
 ) -> Arc<SessionSet> {
     let durable = shelf
         .ids()
-        .filter(|content| !arriving.contains_key(content));
+        .filter(|content| !arriving.contains_key(content) && !waiting.contains(content));
     SessionSet::new(key, durable)
 }
 
@@ -444,6 +449,7 @@ mod tests {
             dial: dial::Config::default(),
             near: near::Config::default(),
             capabilities: 0,
+            paced: true,
         };
         let who = Who {
             identity: Identity::from_seed([1; 32]),

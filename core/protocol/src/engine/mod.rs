@@ -11,6 +11,7 @@ mod link;
 mod near;
 mod owed;
 mod own;
+mod paced;
 mod peers;
 mod persisted;
 mod receipts;
@@ -47,6 +48,7 @@ use crate::{
         eager::{Eager, HaveBatcher},
         fetch::Fetch,
         near::{self as near_policy, NearPolicy},
+        pace::Pace,
         strikes::{Strikes, Verdict},
     },
     shelf::{Limits, Shelf, life::LifeClock},
@@ -71,6 +73,8 @@ pub struct EngineConfig {
     pub near: near_policy::Config,
     /// Capability bits of `docs/protocol.md` §7.2.
     pub capabilities: u32,
+    /// Whether own texts are offered over a slow medium no faster than an island takes them in.
+    pub paced: bool,
 }
 
 /// A batch of writes on its way to the disk.
@@ -119,6 +123,8 @@ pub struct Engine {
     eager: Eager,
     have: HaveBatcher,
     fetch: Fetch,
+    pace: Pace,
+    waiting: paced::Waiting,
     strikes: Strikes<TransportId>,
     /// Verdicts on peers that are to be carried out, and where these are.
     let_go: Vec<(TransportId, Source, Verdict)>,
@@ -212,6 +218,7 @@ impl Engine {
         self.tell_near(now, rng);
         self.pump_membership(rng);
         self.pump_acknowledgements();
+        self.offer_paced(now);
         self.pump_exchange(now);
         self.tell_near(now, rng);
         self.pump_links(now);

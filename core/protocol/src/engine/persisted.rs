@@ -101,6 +101,7 @@ impl Engine {
             _ => None,
         };
         let channel = opened.as_ref().map(|opened| opened.channel);
+        self.hear_load(&content, opened.as_ref(), now);
         self.settle(
             origin,
             size,

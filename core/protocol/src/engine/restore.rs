@@ -178,6 +178,8 @@ impl Engine {
             eager: Eager::default(),
             have: HaveBatcher::default(),
             fetch: Fetch::default(),
+            pace: crate::policy::pace::Pace::default(),
+            waiting: super::paced::Waiting::default(),
             strikes: Strikes::default(),
             let_go: Vec::new(),
             sightings: super::peers::Sightings::default(),

@@ -109,6 +109,7 @@ impl Engine {
                 .poll_timeout()
                 .filter(|_| self.store_trouble.is_none()),
             self.probe,
+            self.next_paced(),
             self.topics_due.then_some(now.boot),
             self.dial.poll_timeout(),
             self.near.poll_timeout(),

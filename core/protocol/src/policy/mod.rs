@@ -5,6 +5,7 @@ pub mod dial;
 pub mod eager;
 pub mod fetch;
 pub mod near;
+pub mod pace;
 pub mod strikes;
 
 use core::time::Duration;

@@ -16,6 +16,7 @@ mod hostile;
 mod interleavings;
 mod liars;
 mod liveness;
+mod pacing;
 mod peers;
 mod receipts;
 mod restart;

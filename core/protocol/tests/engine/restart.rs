@@ -211,6 +211,7 @@ fn restore(world: &World, stored: Stored) -> Option<RestoreError> {
         gossip: false,
         dial: dial::Config::default(),
         capabilities: 0,
+        paced: true,
     };
     let who = Who {
         identity: Identity::from_seed([1; 32]),

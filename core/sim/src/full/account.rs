@@ -39,6 +39,7 @@ impl Run<'_> {
             adverts: now.adverts - before.adverts,
             link_ms: ms(now.link) - ms(before.link),
             links: now.links - before.links,
+            dials: now.dials - before.dials,
             sent: now.sent - before.sent,
             sent_bytes: now.sent_bytes - before.sent_bytes,
             received_bytes: now.received_bytes - before.received_bytes,

@@ -66,6 +66,11 @@ impl Book {
         number
     }
 
+    /// The same message is in another bundle too.
+    pub(super) fn reseal(&mut self, number: u32, content: ContentId) {
+        self.by_content.insert(content, number);
+    }
+
     /// The message in a bundle, if it is a text that somebody wrote.
     pub(super) fn of_content(&self, content: &ContentId) -> Option<u32> {
         self.by_content.get(content).copied()
@@ -112,6 +117,8 @@ mod tests {
         assert_eq!(book.write(70, message, content), 0);
         assert_eq!(book.of_content(&content), Some(0));
         assert_eq!(book.of_content(&ContentId([3; 32])), None);
+        book.reseal(0, ContentId([4; 32]));
+        assert_eq!(book.of_content(&ContentId([4; 32])), Some(0));
         assert!(book.holds(0, 70) && !book.holds(0, 6) && !book.holds(0, 700));
         book.hold(0, 700);
         assert!(book.holds(0, 700) && !book.holds(0, 699));

@@ -100,16 +100,16 @@ impl City<'_> {
     }
 
     fn load(&mut self, who: u32, link: LinkId, content: ContentId) {
-        if link != SELF {
-            if matches!(
-                self.world.people()[who as usize].malice,
-                Some(Malice::Lying)
-            ) {
-                return;
-            }
-            self.begins_to_send(link, content);
+        let malice = self.world.people()[who as usize].malice;
+        if link != SELF && malice == Some(Malice::Lying) {
+            return;
         }
-        let body = self.bodies.get(&content);
+        let mut body = self.bodies.get(&content);
+        if link != SELF {
+            let (sent, instead) = self.resealed(who, content, body);
+            body = instead;
+            self.begins_to_send(link, sent);
+        }
         self.answer(
             who,
             Input::Loaded {

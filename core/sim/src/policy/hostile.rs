@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use sovereign_protocol::engine::Channel;
+use sovereign_protocol::id::ContentId;
 use sovereign_protocol::link::frame::{self, Body};
+use sovereign_protocol::message::bundle::Bundle;
 
 use super::city::City;
 use super::queue::Event;
@@ -48,6 +51,35 @@ impl City<'_> {
         };
         let around = extension(0).len() + 2;
         extension(length.saturating_sub(around))
+    }
+
+    /// What is handed on for a bundle: by who reseals another one with the same words in it.
+    pub(super) fn resealed(
+        &mut self,
+        who: u32,
+        content: ContentId,
+        body: Option<Bytes>,
+    ) -> (ContentId, Option<Bytes>) {
+        if self.world.people()[who as usize].malice != Some(Malice::Resealing) {
+            return (content, body);
+        }
+        // What it cannot read it hands on as it is.
+        let Some(anew) = body.clone().and_then(|body| self.seal_again(who, body)) else {
+            return (content, body);
+        };
+        if let Some(number) = self.book.of_content(&content) {
+            self.book.reseal(number, anew.content_id());
+        }
+        (anew.content_id(), Some(anew.as_bytes().clone()))
+    }
+
+    fn seal_again(&mut self, who: u32, body: Bytes) -> Option<Bundle> {
+        let engine = self.nodes[who as usize].engine.as_ref()?;
+        let bundle = Bundle::parse(body).ok()?;
+        let mut channels = engine.channels().map(Channel::keys);
+        let keys = channels.find(|keys| keys.owns(&bundle))?;
+        let opened = keys.open(&bundle).ok()?;
+        keys.seal(&opened.envelope, &mut self.rng).ok()
     }
 
     /// A flooder joins a channel of its own and begins.

@@ -195,6 +195,7 @@ pub(super) fn config(person: &Person) -> EngineConfig {
             profile: person.profile.into(),
         },
         capabilities: capability::CARRIES,
+        paced: true,
     }
 }
 

@@ -12,6 +12,7 @@ use super::queue::Event;
 use super::wire::WireId;
 use crate::radio::{Dialling, chance};
 use crate::record::Medium;
+use crate::scenario::Malice;
 
 /// The first round after a node began to scan; each further one comes after twice as long, up to
 /// [`longest_round`].
@@ -223,6 +224,7 @@ impl City<'_> {
             fails: false,
         };
         self.nodes[who as usize].dials.insert(to, dial);
+        self.nodes[who as usize].spent.dials += 1;
         self.queue.plan(due, Event::Dialled(who, to));
     }
 
@@ -263,8 +265,11 @@ impl City<'_> {
         node.is_on() && node.epoch == epoch && open && self.has_room(other)
     }
 
-    /// Whether the controller holds one link more.
+    /// Whether the controller holds one link more; one that hangs holds none.
     fn has_room(&self, who: u32) -> bool {
+        if self.world.people()[who as usize].malice == Some(Malice::Deaf) {
+            return false;
+        }
         let slow = |link: &&sovereign_protocol::id::LinkId| {
             let wire = self.wires.get(WireId::of(**link).0);
             wire.is_some_and(|wire| wire.medium == Medium::Ble)

@@ -211,6 +211,7 @@ fn hostile_ones_do_not_stop_the_others() {
     for does in [
         "\"silent\"",
         "\"lying\"",
+        "\"deaf\"",
         "{ flooding = { per-second = 1 } }",
     ] {
         let hostile = format!("[[hostile]]\ngroup = \"all\"\ncount = 2\ndoes = {does}\n");
@@ -268,6 +269,30 @@ settle = "3 min"
         line("[[hostile]]\ngroup = \"middle\"\ndoes = \"lying\"\n"),
         0
     );
+}
+
+#[test]
+fn who_hangs_is_dialled_and_takes_no_link() {
+    // COORD-3.
+    let deaf = "[[hostile]]\ngroup = \"all\"\ncount = 1\ndoes = \"deaf\"\n";
+    let (report, _) = run_all(&scenario(2, 2.0, deaf), 1);
+    assert_eq!(report.links_made, [0; 3]);
+    assert!(report.dials_per_hour.is_some_and(|dials| dials > 10.0));
+}
+
+#[test]
+fn who_reseals_is_read_once_and_costs_copies() {
+    // MSG-6: the same words in another bundle are the same message.
+    let resealing = "[[hostile]]\ngroup = \"all\"\ncount = 2\ndoes = \"resealing\"\n";
+    let honest = run_all(&scenario(8, 4.0, ""), 1).0;
+    let (report, records) = run_all(&scenario(8, 4.0, resealing), 1);
+    assert!(report.delivery >= 0.99, "{}", report.table());
+    let said = |record: &&Record| record.who < 2 && matches!(record.what, What::Said { .. });
+    assert_eq!(records.iter().filter(said).count(), 0);
+    // Who reseals reads what it is given.
+    let read = |record: &&Record| record.who < 2 && matches!(record.what, What::Delivered { .. });
+    assert!(records.iter().filter(read).count() > 0);
+    assert!(report.copies > honest.copies.map(|copies| copies + 0.5));
 }
 
 #[test]

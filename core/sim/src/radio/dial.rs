@@ -33,6 +33,7 @@ impl World {
             // It is being tried, and will be answered once.
             return Ok(());
         }
+        station.usage.dials += 1;
         match self.physics.dialling {
             Dialling::Instant => {
                 let target = self.by_address.get(&address).copied();

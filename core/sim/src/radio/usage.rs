@@ -15,6 +15,8 @@ pub struct Usage {
     pub adverts: u64,
     /// Links that came up.
     pub links: u64,
+    /// Tries to set one up.
+    pub dials: u64,
     /// Frames sent.
     pub sent: u64,
     /// Bytes in them.

@@ -231,6 +231,9 @@ pub struct Spent {
     pub link_ms: u64,
     /// Links that came up.
     pub links: u64,
+    /// Tries to set one up over the radio, whatever came of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dials: u64,
     /// Frames sent over the radio.
     pub sent: u64,
     /// Bytes in them.

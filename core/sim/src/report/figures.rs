@@ -3,6 +3,7 @@
 use super::energy::{self, SHIPPED};
 use super::tally::{Message, Tally};
 use super::{Delay, Mode, Report, Verdict};
+use crate::record::Spent;
 use crate::scenario::Demand;
 
 /// Points of a curve at most.
@@ -25,6 +26,10 @@ pub(super) fn report(tally: &Tally) -> Report {
         .iter()
         .map(|mode| mode.joules_per_hour.sum() * mode.hours)
         .sum();
+    let per_hour = |count: fn(&Spent) -> u64| {
+        let count: u64 = tally.spent.values().map(count).sum();
+        (hours > 0.0).then(|| count as f64 / hours)
+    };
     let mut report = Report {
         scenario: tally.scenario.name.to_string(),
         shows: tally.scenario.shows.clone(),
@@ -46,6 +51,8 @@ pub(super) fn report(tally: &Tally) -> Report {
         copies: (holders > 0).then(|| copies as f64 / holders as f64),
         transmissions: (said > 0).then(|| copies as f64 / said as f64),
         links_made: tally.links_made,
+        links_per_hour: per_hour(|spent| spent.links),
+        dials_per_hour: per_hour(|spent| spent.dials),
         joules_per_hour: (hours > 0.0).then(|| joules / hours),
         modes,
         delays_ms: thinned(&delays),
@@ -80,7 +87,8 @@ fn due(tally: &Tally) -> Vec<Delivery> {
             let due_ms = comes.max(message.said_ms);
             // Nobody can be told whose phone never was on again.
             let gone = tally.off_ms[*member as usize].is_some_and(|off| off <= due_ms);
-            if due_ms >= until || gone {
+            let hostile = tally.people[*member as usize].malice.is_some();
+            if due_ms >= until || gone || hostile {
                 continue;
             }
             let at = read.binary_search_by_key(member, |(who, _)| *who).ok();
@@ -162,7 +170,7 @@ fn modes(tally: &Tally) -> Vec<Mode> {
         return Vec::new();
     };
     let names = ["performance", "balanced", "low power"];
-    let mode = |(profile, spent): (&usize, &crate::record::Spent)| {
+    let mode = |(profile, spent): (&usize, &Spent)| {
         let hours = spent.on_ms as f64 / 3_600_000.0;
         let per_hour = |value: u64| value as f64 / hours;
         let mut joules = figures.joules(spent);
@@ -231,6 +239,18 @@ fn verdicts(demand: &Demand, report: &Report) -> Vec<Verdict> {
         "",
         demand.copies.map(|copies| copies.get()),
         report.copies,
+    );
+    most(
+        "links",
+        "an hour",
+        demand.links_per_hour.map(|links| links.get()),
+        report.links_per_hour,
+    );
+    most(
+        "dials",
+        "an hour",
+        demand.dials_per_hour.map(|dials| dials.get()),
+        report.dials_per_hour,
     );
     most(
         "energy",

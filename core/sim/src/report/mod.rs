@@ -48,6 +48,10 @@ pub struct Report {
     pub transmissions: Option<f64>,
     /// Links that came up: radio, local network, Internet.
     pub links_made: [u64; 3],
+    /// Links that came up at a phone in an hour that it was on, over any medium, in the mean.
+    pub links_per_hour: Option<f64>,
+    /// Tries of a phone to set one up over the radio in an hour that it was on, in the mean.
+    pub dials_per_hour: Option<f64>,
     /// Joules that a phone's radio took in an hour that it was on, in the mean.
     pub joules_per_hour: Option<f64>,
     /// By the profile of the phones.

@@ -58,6 +58,14 @@ pub(super) fn rows(report: &Report) -> Vec<(String, String)> {
                 report.links_made[0], report.links_made[1], report.links_made[2]
             ),
         ),
+        (
+            "links, dials an hour a phone".to_owned(),
+            format!(
+                "{} {}",
+                two(report.links_per_hour),
+                two(report.dials_per_hour)
+            ),
+        ),
         ("radio, J/h a phone".to_owned(), two(report.joules_per_hour)),
     ];
     for mode in &report.modes {

@@ -172,6 +172,7 @@ fn add(to: &mut Spent, spent: &Spent) {
     to.adverts += spent.adverts;
     to.link_ms += spent.link_ms;
     to.links += spent.links;
+    to.dials += spent.dials;
     to.sent += spent.sent;
     to.sent_bytes += spent.sent_bytes;
     to.received_bytes += spent.received_bytes;

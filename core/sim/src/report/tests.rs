@@ -24,6 +24,8 @@ settle = "5 min"
 median = "10 s"
 p95 = "1 min"
 copies = 1.5
+links-per-hour = 18
+dials-per-hour = 30
 joules-per-hour = 50
 "##;
 
@@ -52,6 +54,7 @@ fn records() -> Vec<Record> {
             scan_ms,
             link_ms: 1_200_000,
             links: 3,
+            dials: 5,
             ..Spent::default()
         }))
     };
@@ -126,6 +129,9 @@ fn figures_are_those_of_the_records() {
     assert_eq!(report.links_by_minute[0], 2.0 / 3.0);
     assert_eq!(report.links_by_minute[9], 0.0);
     assert_eq!(report.delivery_by_minute.last(), Some(&0.6));
+    // In ten minutes.
+    assert_eq!(report.links_per_hour, Some(18.0));
+    assert_eq!(report.dials_per_hour, Some(30.0));
     let mode = &report.modes[0];
     assert_eq!(
         (mode.profile, mode.links, mode.scan_share),
@@ -162,6 +168,8 @@ fn a_missed_demand_fails_the_run() {
     for (from, to, what) in [
         ("\"10 s\"", "\"4999 ms\"", "median delay"),
         ("copies = 1.5", "copies = 1.3", "copies"),
+        ("hour = 18", "hour = 17.9", "links"),
+        ("hour = 30", "hour = 29.9", "dials"),
         ("= 50", "= 29", "energy"),
     ] {
         let text = SCENARIO

@@ -5,7 +5,8 @@ use toml::Spanned;
 
 use super::air::Window;
 use super::number::{
-    Between, Copies, Every, Joules, Name, Offset, People, PerSecond, Period, Share, TextBytes,
+    Between, Copies, Every, Joules, Name, Offset, People, PerHour, PerSecond, Period, Share,
+    TextBytes,
 };
 
 /// How phones end or pause.
@@ -63,7 +64,7 @@ pub struct Clock {
     pub seconds: Offset,
 }
 
-/// Hostile ones. They walk, link and say nothing of their own in a channel.
+/// Hostile ones. They walk, link and say nothing of their own; only who reseals is in a channel.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Hostile {
@@ -87,11 +88,23 @@ pub enum Malice {
     Silent,
     /// Announces what it does not have and never gives it.
     Lying,
+    /// Advertises and never answers: a phone whose Bluetooth hangs.
+    Deaf,
+    /// A member that writes nothing, and seals anew whatever it hands on: the same words, another bundle.
+    Resealing,
     /// Pours bundles that nobody can read into the mesh.
     Flooding {
         /// How many.
         per_second: PerSecond,
     },
+}
+
+impl Malice {
+    /// Whether it needs a channel's keys for what it does.
+    #[must_use]
+    pub const fn is_member(self) -> bool {
+        matches!(self, Self::Resealing)
+    }
 }
 
 /// A channel.
@@ -143,6 +156,10 @@ pub struct Demand {
     pub p95: Option<Period>,
     /// Copies of a message that come to a phone, for each phone that has it, in the mean.
     pub copies: Option<Copies>,
+    /// Links that come up at a phone in an hour that it is on, in the mean.
+    pub links_per_hour: Option<PerHour>,
+    /// Tries of a phone to set one up over the radio in an hour that it is on, in the mean.
+    pub dials_per_hour: Option<PerHour>,
     /// What the radio of a phone takes in an hour that it is on, in the mean.
     pub joules_per_hour: Option<Joules>,
 }

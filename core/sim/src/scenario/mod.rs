@@ -22,7 +22,7 @@ pub use self::error::ScenarioError;
 pub use self::life::{Channel, Clock, Demand, Hostile, Malice, Power, PowerCut, Traffic};
 pub use self::number::{
     Between, Copies, Decibels, Every, Exponent, Joules, Length, Metres, Name, Offset, People,
-    PerSecond, Period, Rate, Share, Speed, TextBytes,
+    PerHour, PerSecond, Period, Rate, Share, Speed, TextBytes,
 };
 pub use self::people::{Group, Mobility, Place, Placement, Profile};
 

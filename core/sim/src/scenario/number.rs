@@ -80,6 +80,10 @@ number!(
     Copies(f64), 1.0, 1e6, "copies"
 );
 number!(
+    /// How often something happens to a phone in an hour, in the mean.
+    PerHour(f64), 0.0, 1e6, "times an hour"
+);
+number!(
     /// Joules, in the mean.
     Joules(f64), 0.0, 1e9, "joules"
 );

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::place::to_ms;
 use super::{Person, What, roles::Roles};
 use crate::radio::chance;
-use crate::scenario::{Scenario, Traffic};
+use crate::scenario::{Malice, Scenario, Traffic};
 
 /// A channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,10 @@ impl Talks {
             .iter()
             .map(|person| person.malice.is_none())
             .collect();
+        let member = |who: u32| {
+            let malice = people[who as usize].malice;
+            malice.is_none_or(Malice::is_member)
+        };
         let mut channels = Vec::new();
         // By the scenario's name: the first channel made of it, and how many are in each.
         let mut made = BTreeMap::new();
@@ -52,7 +56,7 @@ impl Talks {
                 .groups
                 .iter()
                 .flat_map(|group| roles.of(group.get_ref(), channel.count))
-                .filter(|who| honest[*who as usize])
+                .filter(|who| member(*who))
                 .collect();
             members.sort_unstable();
             members.dedup();

@@ -459,12 +459,15 @@ fn each_radio_has_its_own_usage() {
             link: now.link - before.link,
             adverts: now.adverts - before.adverts,
             links: now.links - before.links,
+            dials: now.dials - before.dials,
             sent: now.sent - before.sent,
             sent_bytes: now.sent_bytes - before.sent_bytes,
             received_bytes: now.received_bytes - before.received_bytes,
         }
     });
     assert_eq!(run.now - start, 20 * SECOND);
+    // Who dialled is charged for it, and nobody else.
+    assert_eq!(before.map(|usage| usage.dials), [1, 0]);
     let ten = Usage {
         on: 10 * SECOND,
         scan: 10 * SECOND,

@@ -240,6 +240,7 @@ impl Node {
                 ..dial::Config::default()
             },
             capabilities: capability::CARRIES,
+            paced: true,
         };
         let who = Who {
             identity: Identity::from_seed(self.seed),
