@@ -187,11 +187,12 @@ async fn serve(
         BindError::Address(error) => Failure::invalid(error, "say --listen 127.0.0.1:0"),
         BindError::Io(..) => Failure::unbound(error),
     })?;
+    let terminated = terminated();
     let told = tell(&bound, json);
     let stop = async {
         tokio::select! {
             () = interrupt.pressed() => {}
-            () = terminated() => {}
+            () = terminated => {}
         }
     };
     tokio::select! {
@@ -219,15 +220,19 @@ fn tell(bound: &BoundDashboard, json: bool) -> impl Future<Output = Outcome> + u
     }
 }
 
-/// When the system asks the program to end.
-async fn terminated() {
+/// When the system asks the program to end; it is listened to from the call on.
+fn terminated() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
+    let mut signal = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut signal) = signal(SignalKind::terminate()) {
+        signal(SignalKind::terminate()).ok()
+    };
+    async move {
+        #[cfg(unix)]
+        if let Some(signal) = &mut signal {
             signal.recv().await;
             return;
         }
+        std::future::pending().await
     }
-    std::future::pending().await
 }
