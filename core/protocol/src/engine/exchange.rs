@@ -135,8 +135,8 @@ impl Engine {
     }
 
     fn difference(&mut self, id: LinkId, lack: Vec<ShortId>, offer: Vec<ContentId>) {
-        let mut offer = self.shelf.order_offers(offer, self.clock.life());
         let life = self.clock.life();
+        let mut offer = self.shelf.order_offers(offer, life);
         let old = |content: &ContentId| {
             let meta = self.shelf.get(content);
             meta.is_some_and(|meta| meta.received + NEWS_AGE <= life)

@@ -315,9 +315,7 @@ mod tests {
             let (mut now, mut offered) = (T, 0_u64);
             for (wait, bytes) in steps {
                 now += Duration::from_millis(wait);
-                for number in 1..10 {
-                    pace.heard(author(number), now);
-                }
+                again(&mut pace, 10, now);
                 if !pace.take(bytes, now) {
                     let at = pace.ready_at(bytes);
                     prop_assert!(at > now);

@@ -138,6 +138,21 @@ impl Verdict {
 }
 
 impl Report {
+    /// The curve of delays: seconds, and the share of what was due that was made by then.
+    pub(crate) fn delays(&self) -> Vec<(f64, f64)> {
+        let count = self.delays_ms.len().max(2) - 1;
+        let delays = (0..).map(f64::from).zip(&self.delays_ms);
+        let delays = delays.map(|(at, ms)| (*ms as f64 / 1e3, self.delivery * at / count as f64));
+        delays.collect()
+    }
+
+    /// The curve of copies: messages, those of fewest first, and the copies of each.
+    pub(crate) fn copies_sorted(&self) -> Vec<(f64, f64)> {
+        let mut copies = self.copies_by_message.clone();
+        copies.sort_by(f64::total_cmp);
+        (1..).map(f64::from).zip(copies).collect()
+    }
+
     /// The report of a run that was kept, ended at this time in milliseconds.
     ///
     /// # Errors

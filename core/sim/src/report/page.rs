@@ -25,13 +25,6 @@ pub(super) fn plots(report: &Report) -> Vec<(&'static str, String)> {
         }
         .svg()
     };
-    let count = report.delays_ms.len().max(2) - 1;
-    let made = report.delivery;
-    let delays = (0..).map(f64::from).zip(&report.delays_ms);
-    let delays = delays.map(|(at, ms)| (*ms as f64 / 1e3, made * at / count as f64));
-    let mut copies = report.copies_by_message.clone();
-    copies.sort_by(f64::total_cmp);
-    let copies: Vec<(f64, f64)> = (1..).map(f64::from).zip(copies).collect();
     let energy = report.modes.iter().zip(1..).flat_map(|(mode, at)| {
         let (at, joules) = (f64::from(at), mode.joules_per_hour.sum());
         [
@@ -60,7 +53,7 @@ pub(super) fn plots(report: &Report) -> Vec<(&'static str, String)> {
                 "seconds",
                 "share of what was due",
                 1.0,
-                delays.collect(),
+                report.delays(),
             ),
         ),
         (
@@ -70,7 +63,7 @@ pub(super) fn plots(report: &Report) -> Vec<(&'static str, String)> {
                 "messages, sorted",
                 "copies",
                 3.0,
-                copies,
+                report.copies_sorted(),
             ),
         ),
         (

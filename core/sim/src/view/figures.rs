@@ -51,13 +51,6 @@ pub(super) fn figures(index: &Index) -> Figures {
 
 /// Over the whole run: delays, copies, energy.
 fn once(report: &Report) -> [Plot; 3] {
-    let count = report.delays_ms.len().max(2) - 1;
-    let made = report.delivery;
-    let delays = (0..).map(f64::from).zip(&report.delays_ms);
-    let delays = delays.map(|(at, ms)| (*ms as f64 / 1e3, made * at / count as f64));
-    let mut copies = report.copies_by_message.clone();
-    copies.sort_by(f64::total_cmp);
-    let copies: Vec<(f64, f64)> = (1..).map(f64::from).zip(copies).collect();
     let energy = report.modes.iter().zip(1..);
     let energy = energy.map(|(mode, at)| (f64::from(at), mode.joules_per_hour.sum()));
     let mut joules = line("Radio's energy", Some(""), "J/h", 1.0, energy.collect());
@@ -72,14 +65,14 @@ fn once(report: &Report) -> [Plot; 3] {
             Some("seconds"),
             "share of what was due",
             1.0,
-            delays.collect(),
+            report.delays(),
         ),
         line(
             "Copies for each who has it",
             Some("messages, sorted"),
             "copies",
             3.0,
-            copies,
+            report.copies_sorted(),
         ),
         joules,
     ]
