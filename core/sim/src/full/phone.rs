@@ -1,6 +1,6 @@
 //! A phone: hardware that stays, and a node that comes and goes on it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use sovereign_node::{
     EventStream, Node,
@@ -17,12 +17,11 @@ use super::{
 use crate::{
     lan::{HostId, Net},
     radio::{Air, Hardware, Position, RadioId, VirtualRadio, WorldEvent},
+    world::FLUSH,
 };
 
 /// Where every phone's node listens on its address.
 const PORT: u16 = 4_001;
-/// What a flush costs on a phone's flash memory; a laptop's takes 2.9 ms.
-const FLUSH: Duration = Duration::from_millis(5);
 
 /// How a phone is made.
 #[derive(Debug, Clone)]

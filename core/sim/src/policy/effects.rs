@@ -11,12 +11,11 @@ use super::queue::Event;
 use super::wire::WireId;
 use crate::record::What;
 use crate::scenario::Malice;
+use crate::world::FLUSH;
 
 /// The pseudo-link of the node itself, for which bodies are loaded when a channel was joined.
 const SELF: LinkId = LinkId(0);
-/// How long a write takes to be durable that something waits for: an estimate for phones' flash.
-const WRITTEN: Duration = Duration::from_millis(10);
-/// And one that nothing waits for: it goes with the next, or after so long.
+/// How long a write that nothing waits for waits for the next.
 const WRITTEN_QUIETLY: Duration = Duration::from_secs(1);
 
 impl City<'_> {
@@ -160,7 +159,7 @@ impl City<'_> {
             Vec::new()
         };
         node.in_flight.push((token, ops));
-        let wait = if awaited { WRITTEN } else { WRITTEN_QUIETLY };
+        let wait = if awaited { FLUSH } else { WRITTEN_QUIETLY };
         let due = self.now + wait;
         if node.durable.is_none_or(|durable| due < durable) {
             node.durable = Some(due);

@@ -34,7 +34,7 @@ impl City<'_> {
             Medium::Lan => LAN.0,
             Medium::Internet => INTERNET.0,
         };
-        let id = self.wires.add(Wire::new(ends, medium, pace));
+        let id = self.wires.add(Wire::new(ends, medium, pace, self.now));
         if medium == Medium::Ble {
             self.queue.plan(self.now + LOOK_WALKING, Event::Look(id));
         }
@@ -89,48 +89,49 @@ impl City<'_> {
             return;
         };
         wire.directions[side].queue.push_back(frame);
-        if !wire.directions[side].sending {
+        if wire.directions[side].flying == 0 {
             self.transmit(id, side);
         }
     }
 
-    /// Begins with the next frame of a direction.
+    /// Puts what is next in a direction into the air.
     fn transmit(&mut self, id: WireId, side: usize) {
         let Some(wire) = self.wires.get_mut(id) else {
             return;
         };
-        let Some(frame) = wire.directions[side].queue.front() else {
-            wire.directions[side].sending = false;
+        let (ends, medium) = (wire.ends, wire.medium);
+        let Some(flight) = wire.take_off(side) else {
             if wire.directions[side].closing {
                 self.queue.plan(self.now, Event::Closed(id, side as u8));
             }
             return;
         };
-        let (bytes, least) = wire.cost(frame);
-        let (ends, medium) = (wire.ends, wire.medium);
-        wire.directions[side].sending = true;
         let rate = match medium {
             Medium::Ble => self.air.physics.bytes_per_second.map(u32::from),
             Medium::Lan => Some(LAN.1),
             Medium::Internet => Some(INTERNET.1),
         };
-        let takes = rate.map_or(Duration::ZERO, |rate| {
-            Duration::from_nanos(bytes as u64 * 1_000_000_000 / u64::from(rate))
-        });
-        let mut due = self.now + least.max(takes);
-        if medium == Medium::Ble {
+        let lasts = |bytes: usize| {
+            rate.map_or(Duration::ZERO, |rate| {
+                Duration::from_nanos(bytes as u64 * 1_000_000_000 / u64::from(rate))
+            })
+        };
+        let begins = wire.beats(self.now, flight.operations);
+        let due = if medium == Medium::Ble {
             // A radio's links share it, at both ends.
             let busy = |who: u32| self.nodes[who as usize].busy;
-            let free = busy(ends[0]).max(busy(ends[1])).max(self.now) + takes;
-            due = due.max(free);
+            let free = busy(ends[0]).max(busy(ends[1])).max(self.now) + lasts(flight.bytes);
             for who in ends {
                 self.nodes[who as usize].busy = free;
             }
-        }
+            free.max(begins + lasts(flight.last))
+        } else {
+            begins + lasts(flight.bytes)
+        };
         self.queue.plan(due, Event::Frame(id, side as u8));
     }
 
-    /// The frame at the front has left, and is there.
+    /// What was in the air has left, and is there.
     pub(super) fn transmitted(&mut self, id: WireId, side: usize) {
         let Some(wire) = self.wires.get(id) else {
             return;
@@ -146,18 +147,15 @@ impl City<'_> {
         let Some(wire) = self.wires.get_mut(id) else {
             return;
         };
-        let Some(frame) = wire.directions[side].queue.pop_front() else {
-            return;
-        };
-        let (bytes, _) = wire.cost(&frame);
+        let (frames, flight) = wire.land(side);
         let (from, to) = (ends[side], ends[1 - side]);
-        let count = bytes as u64;
+        let count = flight.bytes as u64;
         let wide = medium != Medium::Ble;
         let spent = &mut self.nodes[from as usize].spent;
         if wide {
             spent.wide_sent_bytes += count;
         } else {
-            spent.sent += 1;
+            spent.sent += u64::from(flight.operations);
             spent.sent_bytes += count;
         }
         let spent = &mut self.nodes[to as usize].spent;
@@ -167,15 +165,20 @@ impl City<'_> {
             spent.received_bytes += count;
         }
         self.transmit(id, side);
-        if !gone[side] {
-            let (link, bytes) = (id.link(side), frame.len());
-            self.tell(from, Input::Sent { link, bytes });
-        }
-        if !gone[1 - side] {
-            let link = id.link(1 - side);
-            self.hearing = Some(link);
-            self.tell(to, Input::Frame { link, frame });
-            self.hearing = None;
+        for frame in frames {
+            // What one frame says may end the link.
+            let gone = |side: usize| self.wires.get(id).is_none_or(|wire| wire.gone[side]);
+            let (sender, receiver) = (!gone(side), !gone(1 - side));
+            if sender {
+                let (link, bytes) = (id.link(side), frame.len());
+                self.tell(from, Input::Sent { link, bytes });
+            }
+            if receiver {
+                let link = id.link(1 - side);
+                self.hearing = Some(link);
+                self.tell(to, Input::Frame { link, frame });
+                self.hearing = None;
+            }
         }
     }
 
@@ -187,7 +190,7 @@ impl City<'_> {
         }
         if let Some(wire) = self.wires.get_mut(id) {
             wire.directions[side].closing = true;
-            if !wire.directions[side].sending {
+            if wire.directions[side].flying == 0 {
                 self.queue.plan(self.now, Event::Closed(id, side as u8));
             }
         }
