@@ -22,10 +22,10 @@ fn run(name: &str, alter: fn(&mut EngineConfig)) -> Report {
     tally.report(outcome.progress.at.as_millis() as u64)
 }
 
-/// MSG-5, COORD-3. `diversity` takes a while, and is left to the script.
+/// MSG-5, LOC-5, COORD-3.
 #[test]
 fn with_all_rules_the_demands_are_met() {
-    for name in ["carrying", "content", "resealing", "backoff"] {
+    for name in ["carrying", "content", "resealing", "diversity", "backoff"] {
         let report = run(name, |_| {});
         assert!(report.said > 0 && report.met(), "{}", report.table());
     }

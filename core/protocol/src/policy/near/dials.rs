@@ -376,9 +376,14 @@ impl NearPolicy {
         let crowd = self.table.len() >= DENSE;
         let may_meet = |known: &Neighbour| {
             let fresh = !crowd && self.encounters.is_fresh(known);
-            backbone || fresh || now >= self.encounters.next()
+            let due = backbone || fresh || now >= self.encounters.next();
+            due && self.encounters.is_current(known)
         };
-        topology::choose(&self.table, backbone, |id, known| {
+        let wanted = topology::Wanted {
+            backbone,
+            far: self.encounters.looks_far(),
+        };
+        topology::choose(&self.table, wanted, |id, known| {
             self.may(id, known, now) && may_meet(known)
         })
     }

@@ -38,7 +38,7 @@ pub use self::dials::{
     CONNECT_EVERY, CONNECT_TIMEOUT, DOUBTED_AFTER, MAX_TO_STRANGERS, PATIENCE, PATIENCE_JITTER,
     REST, REST_OF_CONTACT, SETTLED,
 };
-pub use self::encounters::{FIRST_PAUSE, LONGEST_PAUSE};
+pub use self::encounters::{FAR_EVERY, FIRST_PAUSE, LONGEST_PAUSE, PAUSE_EACH};
 pub use self::event::{Address, Config, Effect, Event, Relation, Report, Sighting};
 pub use self::neighbour::{ADDRESS_HOLDS, ESTABLISHED_AFTER, REPORT_EVERY, REPORT_STEP, Standing};
 pub use self::phases::{DENSE, MOST_STARTS, STARTS_WITHIN, STRANGERS_WAKE_EVERY};
@@ -155,7 +155,8 @@ impl NearPolicy {
             Event::Reconciled { link, news } => {
                 if let Some(link) = self.links.get_mut(&link) {
                     link.reconciled = true;
-                    self.encounters.reconciled(news, now, rng);
+                    let among = self.table.len();
+                    self.encounters.reconciled(news, among, now, rng);
                 }
             }
             Event::Alive(link) => self.alive(link, now, &mut effects),

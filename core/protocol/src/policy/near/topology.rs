@@ -4,7 +4,8 @@
 //! the backbone on which a crowd's messages travel, and is taken back when a contact comes in sight. The
 //! backbone's first link goes to the strongest, the next to one of the weaker half, chosen by a hash of
 //! both ids: links to the nearest alone make cliques. What is left meets one stranger after another, those
-//! never met first, and a share is kept free for those who dial.
+//! never met first and those whose signal is weak last, but that some meetings are for these: two crowds at the
+//! edge of each other's reach have nobody else who could join them. A share is kept free for those who dial.
 
 use core::{cmp::Reverse, time::Duration};
 
@@ -19,7 +20,9 @@ use super::{
 use crate::id::{DiscoveryId, LinkId};
 use std::collections::BTreeMap;
 
-/// Weaker neighbours are dialled only when there is nobody else, in dBm.
+/// Weaker neighbours, in dBm, are dialled only when there is nobody else, or at one of [`FAR_EVERY`] meetings.
+///
+/// [`FAR_EVERY`]: super::FAR_EVERY
 pub const WEAK: i8 = -90;
 /// A contact not heard for so long has no claim on a link.
 pub const CLAIM: Duration = Duration::from_secs(60);
@@ -110,16 +113,25 @@ pub(super) fn backbone_has_room(
     held.count() + claims < shares.sticky
 }
 
+/// What for a stranger is dialled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    /// There is a place in the backbone.
+    pub(super) backbone: bool,
+    /// Whom else to meet: rather one at the edge of reach.
+    pub(super) far: bool,
+}
+
 /// Whom to dial next among those who may be.
 pub(super) fn choose(
     table: &Table,
-    backbone: bool,
+    wanted: Wanted,
     may: impl Fn(&DiscoveryId, &Neighbour) -> bool,
 ) -> Option<DiscoveryId> {
     let strong =
         |(_, known): &(&DiscoveryId, &Neighbour)| known.dbm().is_none_or(|dbm| dbm >= WEAK);
     let open = |(id, known): &(&DiscoveryId, &Neighbour)| may(id, known);
-    if backbone {
+    if wanted.backbone {
         let believed: Vec<(&DiscoveryId, &Neighbour)> = table
             .ranked()
             .filter(|(_, known)| known.standing > Standing::Doubtful)
@@ -143,7 +155,7 @@ pub(super) fn choose(
             let (_, known) = one;
             (
                 Reverse(known.standing.min(Standing::Established)),
-                !strong(one),
+                strong(one) == wanted.far,
                 known.tries.met,
                 known.lots.own,
             )

@@ -1,6 +1,7 @@
 //! Who gets which share of the budget (decision 11).
 
 use super::*;
+use crate::policy::near::topology::Wanted;
 
 /// A stranger's link, up, proven and of that number.
 fn meet(node: &mut Node, number: u64, relation: Relation, now: Duration) -> Vec<Effect> {
@@ -13,6 +14,11 @@ fn reconcile(node: &mut Node, number: u64, now: Duration) -> Vec<Effect> {
     let link = LinkId(number);
     node.tell(Event::Reconciled { link, news: true }, now)
 }
+
+const MEETING: Wanted = Wanted {
+    backbone: false,
+    far: false,
+};
 
 #[test]
 fn shares_add_up() {
@@ -248,10 +254,14 @@ fn the_weakest_are_for_want_of_others() {
         node.policy.table.get_mut(&id(1_002)).unwrap().tries.met = Some(S);
         node.policy.table.get_mut(&id(1_001)).unwrap().connectable = true;
         node.policy.table.get_mut(&id(1_002)).unwrap().connectable = true;
-        topology::choose(&node.policy.table, false, |_, known| known.connectable)
+        [false, true].map(|far| {
+            let wanted = Wanted { far, ..MEETING };
+            topology::choose(&node.policy.table, wanted, |_, known| known.connectable)
+        })
     };
-    assert_eq!(weak(WEAK), Some(id(1_001)));
-    assert_eq!(weak(WEAK - 1), Some(id(1_002)));
+    // Never met comes before met, but a weak one only where that is wanted.
+    assert_eq!(weak(WEAK), [Some(id(1_001)), Some(id(1_001))]);
+    assert_eq!(weak(WEAK - 1), [Some(id(1_002)), Some(id(1_001))]);
     assert_eq!(node.see(faint(-100), S), vec![connect(1_001)]);
 }
 
@@ -285,7 +295,8 @@ fn those_never_met_come_first_then_those_met_longest_ago() {
         known.tries.met = at.map(|at| at * S);
     }
     let mut order = Vec::new();
-    while let Some(next) = topology::choose(&node.policy.table, false, |id, _| !order.contains(id))
+    while let Some(next) =
+        topology::choose(&node.policy.table, MEETING, |id, _| !order.contains(id))
     {
         order.push(next);
     }
@@ -298,7 +309,7 @@ fn those_never_met_come_first_then_those_met_longest_ago() {
         },
         4 * S,
     );
-    let first = topology::choose(&node.policy.table, false, |id, _| {
+    let first = topology::choose(&node.policy.table, MEETING, |id, _| {
         order[1..].contains(id) || !order.contains(id)
     });
     assert_eq!(first, Some(order[1]));
