@@ -18,6 +18,7 @@ pub(super) const ALL: &[(&str, &str)] = scenarios![
     "campfire",
     "hostile-crowd",
     "march",
+    "metropolis",
     "split-and-heal",
     "train",
     "two-phones",

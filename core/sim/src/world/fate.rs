@@ -95,8 +95,16 @@ impl Fates {
         for (number, rule) in about(&self.power, who) {
             let rng = &mut self.rng;
             let at = match rule {
-                // Each in its own phase.
-                PowerCut::Sleep { every, .. } => now + every.get().mul_f64(chance::unit(rng)),
+                // Each in its own phase, and some in the middle of their sleep.
+                PowerCut::Sleep { every, lasts } => {
+                    let phase = every.get().mul_f64(chance::unit(rng));
+                    if let Some(left) = lasts.get().checked_sub(phase) {
+                        self.states[who as usize].off.push(number);
+                        due.push((to_ms(now + left), Due::Up(number)));
+                        continue;
+                    }
+                    now + (every.get() - phase)
+                }
                 PowerCut::Empty { at, .. } => {
                     let (least, most) = (at.least.get(), at.most.get());
                     now.max(least + (most - least).mul_f64(chance::unit(rng)))

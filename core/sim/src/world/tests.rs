@@ -37,6 +37,7 @@ fn run(scenario: &Scenario, seed: u64) -> Vec<Happening> {
 }
 
 const S: Duration = Duration::from_secs(1);
+const MIN: Duration = Duration::from_secs(60);
 const H: Duration = Duration::from_secs(3_600);
 
 #[test]
@@ -230,6 +231,28 @@ what = { empty = { at = ["3 h", "4 h"], charged-after = "30 min" } }
     assert!(
         counts[&Off::Sleep] > 100 && counts[&Off::Crash] > 50,
         "{counts:?}"
+    );
+}
+
+#[test]
+fn whoever_sleeps_now_and_then_may_be_asleep_at_the_beginning() {
+    let more = r#"
+[[power]]
+group = "a"
+what = { sleep = { every = "10 min", lasts = "6 min" } }
+"#;
+    let mut first = BTreeMap::<u32, Duration>::new();
+    for happening in run(&scenario("\"still\"", more), 5) {
+        if happening.what == What::On {
+            first.entry(happening.who).or_insert(happening.at);
+        }
+    }
+    let awake = (0..40).filter(|who| first[who].is_zero()).count();
+    assert!((10..22).contains(&awake), "{awake} of 40");
+    let late = (0..40).filter(|who| first[who] > 3 * MIN).count();
+    assert!(
+        late > 5 && first.values().all(|at| *at <= 6 * MIN || *at >= H),
+        "{late}"
     );
 }
 
