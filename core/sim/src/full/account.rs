@@ -36,6 +36,7 @@ impl Run<'_> {
             on_ms,
             profile_ms,
             scan_ms: ms(now.scan) - ms(before.scan),
+            dial_ms: ms(now.dial) - ms(before.dial),
             adverts: now.adverts - before.adverts,
             link_ms: ms(now.link) - ms(before.link),
             links: now.links - before.links,

@@ -70,7 +70,8 @@ impl City<'_> {
                 self.dial(who, neighbour, address.0);
             }
             near::Effect::Abort { address, .. } => {
-                self.nodes[who as usize].dials.remove(&address.0);
+                let now = self.now;
+                self.nodes[who as usize].dial_ends(address.0, now);
             }
             near::Effect::Probe(link) => {
                 if self.is_alive(link) {

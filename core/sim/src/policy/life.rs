@@ -125,6 +125,11 @@ impl City<'_> {
     }
 
     fn switch_off(&mut self, who: u32, how: Off) {
+        let now = self.now;
+        let node = &mut self.nodes[who as usize];
+        for address in Vec::from_iter(node.dials.keys().copied()) {
+            node.dial_ends(address, now);
+        }
         self.bill(who);
         let why = how.into();
         self.record(who, record::What::Off { why });
@@ -145,7 +150,6 @@ impl City<'_> {
         node.timer = None;
         node.durable = None;
         node.turn = None;
-        node.dials.clear();
         node.scan_turns(now, None);
         node.advertising_turns(now, None);
         let in_flight = std::mem::take(&mut node.in_flight);

@@ -43,6 +43,8 @@ pub(super) struct Dial {
     pub(super) neighbour: DiscoveryId,
     pub(super) since: Duration,
     pub(super) due: Duration,
+    /// Until the other's next advertisement, if that is heard.
+    pub(super) heard: Option<Duration>,
     /// It is known to come to nothing.
     pub(super) fails: bool,
 }
@@ -157,6 +159,15 @@ impl Node {
         self.charge_links(now);
         let place = self.links.iter().position(|other| *other == link);
         place.map(|place| self.links.remove(place)).is_some()
+    }
+
+    /// A dial is over: it listened until it heard the other, or all the time.
+    pub(super) fn dial_ends(&mut self, address: u64, now: Duration) {
+        if let Some(dial) = self.dials.remove(&address) {
+            let lasted = now.saturating_sub(dial.since);
+            let listened = dial.heard.unwrap_or(lasted).min(lasted);
+            self.spent.dial_ms += listened.as_millis() as u64;
+        }
     }
 
     /// Notes what scanning has cost until now, and what goes on from now.

@@ -204,23 +204,24 @@ impl City<'_> {
 
     /// An engine dials.
     pub(super) fn dial(&mut self, who: u32, neighbour: DiscoveryId, to: u64) {
-        let (other, _) = of_address(to);
-        let wait = match self.air.physics.dialling {
-            Dialling::Instant => Duration::ZERO,
+        let (other, epoch) = of_address(to);
+        let (waits, takes) = match self.air.physics.dialling {
+            Dialling::Instant => (Duration::ZERO, Duration::ZERO),
             Dialling::Heard { set_up, .. } => {
                 let interval = self.nodes[other as usize]
                     .advertising
                     .map_or(Duration::ZERO, |advertising| advertising.interval);
-                interval.mul_f64(chance::unit(&mut self.rng))
-                    + chance::within(set_up, &mut self.rng)
-                    + self.air.physics.operation.max * HANDSHAKE
+                let waits = interval.mul_f64(chance::unit(&mut self.rng));
+                let takes = chance::within(set_up, &mut self.rng);
+                (waits, takes + self.air.physics.operation.max * HANDSHAKE)
             }
         };
-        let due = self.now + wait;
+        let due = self.now + waits + takes;
         let dial = Dial {
             neighbour,
             since: self.now,
             due,
+            heard: self.reaches(who, other, epoch).then_some(waits),
             fails: false,
         };
         self.nodes[who as usize].dials.insert(to, dial);
@@ -235,15 +236,15 @@ impl City<'_> {
         let Some(dial) = node.dials.get_mut(&to).filter(|dial| dial.due == now) else {
             return;
         };
-        let neighbour = dial.neighbour;
+        let (neighbour, heard) = (dial.neighbour, dial.heard.is_some());
         if dial.fails {
-            node.dials.remove(&to);
+            node.dial_ends(to, now);
             self.tell(who, Input::Near(near::Event::ConnectFailed(neighbour)));
             return;
         }
         let (other, epoch) = of_address(to);
-        if self.answers(other, epoch) && self.has_room(who) && self.hear_each_other([who, other]) {
-            self.nodes[who as usize].dials.remove(&to);
+        if self.reaches(who, other, epoch) && self.has_room(who) {
+            self.nodes[who as usize].dial_ends(to, now);
             self.connect([who, other], Medium::Ble);
             return;
         }
@@ -253,10 +254,17 @@ impl City<'_> {
         };
         if let Some(dial) = self.nodes[who as usize].dials.get_mut(&to) {
             dial.fails = true;
-            dial.due = (dial.since + give_up).max(now);
+            // Who was heard, and is out of reach when the link is to be set up, is known to be so at once.
+            let until = if heard { now } else { dial.since + give_up };
+            dial.due = until.max(now);
             let due = dial.due;
             self.queue.plan(due, Event::Dialled(who, to));
         }
+    }
+
+    /// Whether a dial would be answered now.
+    fn reaches(&self, who: u32, other: u32, epoch: u32) -> bool {
+        self.answers(other, epoch) && self.hear_each_other([who, other])
     }
 
     fn answers(&self, other: u32, epoch: u32) -> bool {

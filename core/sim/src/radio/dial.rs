@@ -50,6 +50,7 @@ impl World {
                     number: dial,
                     heard: false,
                 };
+                station.account(now);
                 station.dials.insert(address, attempt);
                 let due = Due::GiveUp {
                     radio,
@@ -68,6 +69,7 @@ impl World {
         if let Some(station) = self.stations.get_mut(&radio)
             && station.dials.get(&address).is_some_and(waits)
         {
+            station.account(self.now);
             station.dials.remove(&address);
             self.connect_failed(radio, address, "nobody answers");
         }
@@ -85,8 +87,11 @@ impl World {
         let Dialling::Heard { set_up, .. } = self.physics.dialling else {
             return;
         };
-        let station = self.stations.get_mut(&radio);
-        let Some(attempt) = station.and_then(|station| station.dials.get_mut(&address)) else {
+        let Some(station) = self.stations.get_mut(&radio) else {
+            return;
+        };
+        station.account(now);
+        let Some(attempt) = station.dials.get_mut(&address) else {
             return;
         };
         attempt.heard = true;
@@ -128,6 +133,7 @@ impl World {
         let Some(station) = self.stations.get_mut(&radio) else {
             return;
         };
+        station.account(self.now);
         for address in std::mem::take(&mut station.dials).into_keys() {
             self.connect_failed(radio, address, "switched off");
         }

@@ -70,7 +70,9 @@ impl Station {
         let time = now.saturating_sub(self.accounted);
         self.accounted = self.accounted.max(now);
         let scan = self.scan.map(Scan::share);
-        self.usage.pass(time, self.is_on(), scan, self.links.len());
+        let dials = self.dials.values().any(|dial| !dial.heard);
+        self.usage
+            .pass(time, self.is_on(), scan, dials, self.links.len());
     }
 
     pub(super) fn may_link(&self) -> bool {

@@ -9,6 +9,8 @@ pub struct Usage {
     pub on: Duration,
     /// It listened for advertisements: the windows, not the intervals.
     pub scan: Duration,
+    /// It waited for an advertisement of somebody it dialled.
+    pub dial: Duration,
     /// Its links were up, one after the other.
     pub link: Duration,
     /// Advertising events.
@@ -27,9 +29,19 @@ pub struct Usage {
 
 impl Usage {
     /// Time passed in this state.
-    pub(super) fn pass(&mut self, time: Duration, on: bool, scan: Option<f64>, links: usize) {
+    pub(super) fn pass(
+        &mut self,
+        time: Duration,
+        on: bool,
+        scan: Option<f64>,
+        dials: bool,
+        links: usize,
+    ) {
         if on {
             self.on += time;
+        }
+        if dials {
+            self.dial += time;
         }
         self.scan += time.mul_f64(scan.unwrap_or(0.0));
         self.link += time * u32::try_from(links).unwrap_or(u32::MAX);

@@ -225,6 +225,9 @@ pub struct Spent {
     pub profile_ms: [u64; 3],
     /// How long it listened for advertisements.
     pub scan_ms: u64,
+    /// How long it waited for an advertisement of somebody it dialled.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dial_ms: u64,
     /// Advertising events.
     pub adverts: u64,
     /// Milliseconds that links were up, over all its links.

@@ -32,6 +32,8 @@ pub struct Figures {
     pub listen_mw: f64,
     /// Milliwatts while it sends.
     pub send_mw: f64,
+    /// How much of the time it listens while it waits for somebody whom it dials.
+    pub dial_share: f64,
     /// Milliseconds that it is awake before and after, each time.
     pub ramp_ms: f64,
     /// Milliseconds of a connection event without data.
@@ -53,6 +55,8 @@ struct File {
 pub struct Joules {
     /// Listening for advertisements.
     pub scan: f64,
+    /// Listening for those who are dialled.
+    pub dial: f64,
     /// Advertising.
     pub advertise: f64,
     /// Keeping links.
@@ -65,7 +69,7 @@ impl Joules {
     /// All of it.
     #[must_use]
     pub fn sum(&self) -> f64 {
-        self.scan + self.advertise + self.links + self.data
+        self.scan + self.dial + self.advertise + self.links + self.data
     }
 }
 
@@ -92,6 +96,7 @@ impl Figures {
         let frames = spent.sent as f64 * self.frame_mj;
         Joules {
             scan: listen_mj(spent.scan_ms as f64) / 1_000.0,
+            dial: listen_mj(spent.dial_ms as f64 * self.dial_share) / 1_000.0,
             advertise: spent.adverts as f64 * self.advert_mj() / 1_000.0,
             links: events * listen_mj(self.event_ms + self.ramp_ms) / 1_000.0,
             data: (data + frames) / 1_000.0,
@@ -160,14 +165,20 @@ pub fn budget(figures: &[Figures]) -> String {
                 );
             }
         }
+        let attempt = figures.joules(&Spent {
+            dial_ms: 8_000,
+            ..Spent::default()
+        });
         let kilobyte = figures.joules(&Spent {
             sent: 3,
             sent_bytes: 1_024,
             ..Spent::default()
         });
         text += &format!(
-            "\nA kilobyte sent takes {:.2} mJ besides.\n",
-            kilobyte.data * 1_000.0
+            "\nA kilobyte sent takes {:.2} mJ besides, an attempt to connect to somebody who does not answer (8 s) \
+             {:.0} mJ.\n",
+            kilobyte.data * 1_000.0,
+            attempt.dial * 1_000.0
         );
     }
     text
@@ -186,6 +197,11 @@ mod tests {
             ..Spent::default()
         };
         assert!((figures.joules(&spent).sum() - 49.68).abs() < 1e-9);
+        let spent = Spent {
+            dial_ms: 8_000,
+            ..Spent::default()
+        };
+        assert!((figures.joules(&spent).sum() - 0.0552).abs() < 1e-9);
         let spent = Spent {
             sent_bytes: 251,
             received_bytes: 251,

@@ -176,6 +176,7 @@ fn modes(tally: &Tally) -> Vec<Mode> {
         let mut joules = figures.joules(spent);
         for part in [
             &mut joules.scan,
+            &mut joules.dial,
             &mut joules.advertise,
             &mut joules.links,
             &mut joules.data,

@@ -75,8 +75,11 @@ pub(super) fn rows(report: &Report) -> Vec<(String, String)> {
         };
         row("hours", format!("{:.1}", mode.hours));
         row(
-            "J/h scan, adverts",
-            format!("{:.2} {:.2}", joules.scan, joules.advertise),
+            "J/h scan, dials, adverts",
+            format!(
+                "{:.2} {:.2} {:.2}",
+                joules.scan, joules.dial, joules.advertise
+            ),
         );
         row(
             "J/h links, data",

@@ -169,6 +169,7 @@ fn add(to: &mut Spent, spent: &Spent) {
         *to += more;
     }
     to.scan_ms += spent.scan_ms;
+    to.dial_ms += spent.dial_ms;
     to.adverts += spent.adverts;
     to.link_ms += spent.link_ms;
     to.links += spent.links;

@@ -456,6 +456,7 @@ fn each_radio_has_its_own_usage() {
         Usage {
             on: now.on - before.on,
             scan: now.scan - before.scan,
+            dial: now.dial - before.dial,
             link: now.link - before.link,
             adverts: now.adverts - before.adverts,
             links: now.links - before.links,
