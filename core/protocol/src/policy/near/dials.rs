@@ -39,6 +39,14 @@ pub const REST_OF_CONTACT: Duration = Duration::from_secs(10);
 pub const SETTLED: Duration = Duration::from_secs(30);
 /// Attempts without an answer after which a neighbour that never proved anything is doubted.
 pub const DOUBTED_AFTER: u32 = 2;
+/// A stranger who never answered is tried again after so long, …
+pub const UNANSWERED_FIRST: Duration = Duration::from_secs(2);
+/// … four times as long after each further attempt, up to this, and up to a quarter less: a radio listens half of
+/// the time while it dials, and at the edge of its reach most attempts come to nothing. Those who were linked before
+/// are tried as often as COORD-3 wants ([`Backoff`]).
+pub const UNANSWERED_LAST: Duration = Duration::from_secs(128);
+/// A neighbour whose signal is weak is dialled when it was heard so recently: a moment later it may be out of reach.
+pub const JUST_HEARD: Duration = Duration::from_secs(2);
 /// Attempts at strangers under way at once. One contact is dialled besides.
 pub const MAX_TO_STRANGERS: usize = 1;
 /// Bytes of an id that every platform shows (iOS has room for no more, LOC-2): ids are compared by them.
@@ -50,6 +58,8 @@ pub(super) struct Dials {
     own: Option<DiscoveryId>,
     under_way: BTreeMap<DiscoveryId, Dial>,
     pace: Pace,
+    /// A stranger is wanted, and those who are left have a weak signal: the next to be heard will do.
+    awaits_weak: bool,
 }
 
 #[derive(Debug)]
@@ -65,6 +75,7 @@ impl Dials {
             own: None,
             under_way: BTreeMap::new(),
             pace: Pace::new(CONNECT_EVERY, 1),
+            awaits_weak: false,
         }
     }
 
@@ -99,6 +110,11 @@ impl Dials {
         self.under_way.remove(neighbour).is_some()
     }
 
+    /// Whether somebody with a weak signal is dialled as soon as it is heard.
+    pub(super) const fn awaits_weak(&self) -> bool {
+        self.awaits_weak
+    }
+
     /// Whom the link to this address was dialled for.
     pub(super) fn answered(&mut self, address: Address) -> Option<DiscoveryId> {
         let found = self
@@ -118,6 +134,9 @@ impl Dials {
         now: Duration,
         rng: &mut impl CryptoRng,
     ) {
+        if let Some(known) = table.get_mut(id) {
+            known.tries.failed = Some((now, known.dbm()));
+        }
         self.again(table, id, now, rng);
         let failures = |known: &Neighbour| known.tries.backoff.failures();
         if table
@@ -171,7 +190,12 @@ impl Dials {
         let Some(known) = table.get_mut(id) else {
             return;
         };
+        let never = known.relation == Relation::Stranger && known.tries.met.is_none();
         let at = match known.tries.backoff.failed(now, rng) {
+            _ if never => {
+                let wait = unanswered(known.tries.backoff.failures());
+                now + wait - jitter(rng, wait / 4)
+            }
             Next::RetryAt(at) => at,
             Next::Replace => {
                 known.tries.backoff = Backoff::default();
@@ -180,6 +204,12 @@ impl Dials {
         };
         known.tries.at = at + self.patience(id, known.waits, rng);
     }
+}
+
+/// Until a stranger who did not answer so often is tried again.
+fn unanswered(failures: u32) -> Duration {
+    let times = 4_u32.saturating_pow(failures.saturating_sub(1));
+    UNANSWERED_FIRST.saturating_mul(times).min(UNANSWERED_LAST)
 }
 
 impl NearPolicy {
@@ -288,10 +318,13 @@ impl NearPolicy {
     ) -> Vec<Duration> {
         let contact = (claims > 0).then(|| self.next_contact(now)).flatten();
         let free = self.links.len() + self.dials.len() < self.shares.budget;
+        self.dials.awaits_weak = false;
         let chosen = if let Some(contact) = contact.filter(|_| free) {
             Some((contact, true))
         } else if self.may_dial(self.kept(claims)) && free {
-            self.next_stranger(claims, now).map(|id| (id, false))
+            let chosen = self.next_stranger(claims, now);
+            self.dials.awaits_weak = chosen.is_none() && self.weak_may(claims, now);
+            chosen.map(|id| (id, false))
         } else {
             None
         };
@@ -371,20 +404,35 @@ impl NearPolicy {
     }
 
     fn next_stranger(&self, claims: usize, now: Duration) -> Option<DiscoveryId> {
-        let backbone = topology::backbone_has_room(self.shares, claims, &self.links);
-        // In a crowd somebody's pause is always over, and who is seldom heard among many only looks new.
-        let crowd = self.table.len() >= DENSE;
-        let may_meet = |known: &Neighbour| {
-            let fresh = !crowd && self.encounters.is_fresh(known);
-            let due = backbone || fresh || now >= self.encounters.next();
-            due && self.encounters.is_current(known)
-        };
         let wanted = topology::Wanted {
-            backbone,
-            far: self.encounters.looks_far(),
+            backbone: topology::backbone_has_room(self.shares, claims, &self.links),
+            far: self.encounters.looks_far() && self.weak_may(claims, now),
         };
         topology::choose(&self.table, wanted, |id, known| {
-            self.may(id, known, now) && may_meet(known)
+            let weak = topology::is_weak(known);
+            let there = if weak {
+                now <= known.seen + JUST_HEARD
+            } else {
+                wanted.backbone || !wanted.far
+            };
+            there && self.may_meet(id, known, wanted.backbone, now)
         })
+    }
+
+    /// Whether a stranger with a weak signal is dialled if it is heard now.
+    fn weak_may(&self, claims: usize, now: Duration) -> bool {
+        let backbone = topology::backbone_has_room(self.shares, claims, &self.links);
+        self.table
+            .iter()
+            .any(|(id, known)| topology::is_weak(known) && self.may_meet(id, known, backbone, now))
+    }
+
+    fn may_meet(&self, id: &DiscoveryId, known: &Neighbour, backbone: bool, now: Duration) -> bool {
+        // In a crowd somebody's pause is always over, and who is seldom heard among many only looks new.
+        let crowd = self.table.len() >= DENSE;
+        let fresh = !crowd && self.encounters.is_fresh(known);
+        let due = backbone || fresh || now >= self.encounters.next();
+        let there = self.encounters.is_current(known) && !known.is_silent();
+        due && there && self.may(id, known, now)
     }
 }

@@ -35,12 +35,14 @@ pub use self::admission::{
     CONTACT_EVERY, MAX_ADDRESSES, STRANGER_EVERY, STRANGERS_AT_ONCE, STRANGERS_EVERY,
 };
 pub use self::dials::{
-    CONNECT_EVERY, CONNECT_TIMEOUT, DOUBTED_AFTER, MAX_TO_STRANGERS, PATIENCE, PATIENCE_JITTER,
-    REST, REST_OF_CONTACT, SETTLED,
+    CONNECT_EVERY, CONNECT_TIMEOUT, DOUBTED_AFTER, JUST_HEARD, MAX_TO_STRANGERS, PATIENCE,
+    PATIENCE_JITTER, REST, REST_OF_CONTACT, SETTLED, UNANSWERED_FIRST, UNANSWERED_LAST,
 };
 pub use self::encounters::{FAR_EVERY, FIRST_PAUSE, LONGEST_PAUSE, PAUSE_EACH};
 pub use self::event::{Address, Config, Effect, Event, Relation, Report, Sighting};
-pub use self::neighbour::{ADDRESS_HOLDS, ESTABLISHED_AFTER, REPORT_EVERY, REPORT_STEP, Standing};
+pub use self::neighbour::{
+    ADDRESS_HOLDS, ESTABLISHED_AFTER, NEARER, REPORT_EVERY, REPORT_STEP, Standing,
+};
 pub use self::phases::{DENSE, MOST_STARTS, STARTS_WITHIN, STRANGERS_WAKE_EVERY};
 pub use self::rank::{DWELL, MARGIN, YOUNG};
 pub use self::table::{
@@ -218,6 +220,7 @@ impl NearPolicy {
         };
         let state = |known: &Neighbour| (known.connectable, known.standing, known.relation);
         let before = self.table.get(&id).map(state);
+        let silent = self.table.get(&id).is_some_and(Neighbour::is_silent);
         let at = now + self.dials.patience(&id, sighting.waits, rng);
         let lots = || Lots {
             own: rng.next_u64(),
@@ -234,6 +237,11 @@ impl NearPolicy {
             if before.is_some_and(|(connectable, ..)| !connectable) && neighbour.connectable {
                 // It has room again, and both would dial at once.
                 neighbour.tries.at = neighbour.tries.at.max(at);
+            }
+            changed |= silent || self.dials.awaits_weak() && topology::is_weak(neighbour);
+            if neighbour.came_nearer() {
+                neighbour.tries.at = neighbour.tries.at.min(at);
+                changed = true;
             }
         }
         if let Some((first, report)) = self.table.news(&id, now) {

@@ -17,6 +17,9 @@ pub const REPORT_STEP: u8 = 4;
 /// … and at most so often.
 pub const REPORT_EVERY: Duration = Duration::from_secs(5);
 
+/// Heard so much louder than when it did not answer, in dB, it has come nearer: to half the distance in the open.
+pub const NEARER: i8 = 8;
+
 /// How much a neighbour is believed. The order is that of the rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
@@ -66,6 +69,8 @@ pub(super) struct Tries {
     pub(super) at: Duration,
     /// When a link to it was last proven.
     pub(super) met: Option<Duration>,
+    /// When it did not answer, and how it was heard then, in dBm.
+    pub(super) failed: Option<(Duration, Option<i8>)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +96,7 @@ impl Neighbour {
                 backoff: Backoff::default(),
                 at,
                 met: None,
+                failed: None,
             },
             lots,
             challenges: None,
@@ -118,6 +124,24 @@ impl Neighbour {
             }
         }
         true
+    }
+
+    /// Whether it is so much nearer than when it did not answer that it is tried as if for the first time; told once.
+    pub(super) fn came_nearer(&mut self) -> bool {
+        let then = self.tries.failed.and_then(|(_, dbm)| dbm);
+        let least = then.map(|then| then.saturating_add(NEARER));
+        let nearer = least.is_some() && self.dbm() >= least;
+        if nearer {
+            self.tries.failed = None;
+            self.tries.backoff.succeeded();
+        }
+        nearer
+    }
+
+    /// Whether it is a stranger who was not heard since it did not answer.
+    pub(super) fn is_silent(&self) -> bool {
+        let silent = self.tries.failed.is_some_and(|(at, _)| self.seen <= at);
+        silent && self.relation == Relation::Stranger
     }
 
     /// Smoothed, in dBm.

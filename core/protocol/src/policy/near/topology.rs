@@ -113,6 +113,11 @@ pub(super) fn backbone_has_room(
     held.count() + claims < shares.sticky
 }
 
+/// Whether it is heard at the edge of reach.
+pub(super) fn is_weak(known: &Neighbour) -> bool {
+    known.dbm().is_some_and(|dbm| dbm < WEAK)
+}
+
 /// What for a stranger is dialled.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
@@ -128,8 +133,7 @@ pub(super) fn choose(
     wanted: Wanted,
     may: impl Fn(&DiscoveryId, &Neighbour) -> bool,
 ) -> Option<DiscoveryId> {
-    let strong =
-        |(_, known): &(&DiscoveryId, &Neighbour)| known.dbm().is_none_or(|dbm| dbm >= WEAK);
+    let strong = |(_, known): &(&DiscoveryId, &Neighbour)| !is_weak(known);
     let open = |(id, known): &(&DiscoveryId, &Neighbour)| may(id, known);
     if wanted.backbone {
         let believed: Vec<(&DiscoveryId, &Neighbour)> = table

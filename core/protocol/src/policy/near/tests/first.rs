@@ -35,19 +35,21 @@ fn who_cannot_dial_is_dialled_at_once_whatever_the_ids() {
     let mut node = Node::new();
     assert_eq!(node.see(waits, S), vec![connect(999)]);
     node.tell(failed, S);
-    let again = node.run(S, S + PATIENCE);
+    node.see(waits, 2 * S);
+    let again = node.run(2 * S, S + PATIENCE);
     assert_eq!(again[0].1, connect(999));
     // What it says last counts.
     let at = again[0].0;
-    node.see(seen(999), at);
     node.tell(failed, at);
-    assert!(node.run(at, 60 * S)[0].0 >= at + PATIENCE);
+    node.see(seen(999), at + MS);
+    assert!(node.run(at + MS, 60 * S)[0].0 >= at + PATIENCE);
     let mut node = Node::new();
     node.see(seen(999), S);
     node.see(waits, S);
     assert_eq!(node.run(S, 10 * S)[0].1, connect(999));
     node.tell(Event::ConnectFailed(id(999)), 10 * S);
-    let again = node.run(10 * S, 10 * S + PATIENCE);
+    node.see(waits, 11 * S);
+    let again = node.run(11 * S, 10 * S + PATIENCE);
     assert_eq!(again[0].1, connect(999));
 }
 

@@ -1,6 +1,7 @@
 //! What the policy does as a whole, one rule a test.
 
 mod duplicates;
+mod edge;
 mod encounters;
 mod first;
 mod sharing;
@@ -181,7 +182,7 @@ fn nothing_is_done_before_the_node_has_ids() {
 fn an_attempt_is_given_up_after_eight_seconds_and_repeated_ever_later() {
     // COORD-3.
     let mut node = Node::new();
-    node.see(seen(1_001), S);
+    node.see(contact(1_001), S);
     let done = node.run(S, 9 * S - MS);
     assert!(done.is_empty(), "{done:?}");
     assert_eq!(node.run(9 * S - MS, 9 * S), vec![(9 * S, abort(1_001))]);
@@ -208,9 +209,10 @@ fn two_failures_make_a_neighbour_doubtful_unless_it_was_proven() {
     node.see(seen(1_001), 3 * S);
     node.tell(Event::ConnectFailed(id(1_001)), 3 * S);
     assert_eq!(standing(&node), Some(Standing::Established));
-    let done = node.run(3 * S, 4 * S);
+    node.see(seen(1_001), 4 * S);
+    let done = node.run(4 * S, 5 * S);
     assert_eq!(done.len(), 1);
-    node.tell(Event::ConnectFailed(id(1_001)), 4 * S);
+    node.tell(Event::ConnectFailed(id(1_001)), 5 * S);
     assert_eq!(standing(&node), Some(Standing::Doubtful));
 }
 
@@ -293,7 +295,8 @@ fn a_link_that_never_proved_anything_counts_as_a_failure() {
             .map(|known| known.tries.backoff.failures())
     };
     assert_eq!(failures(&node), Some(1));
-    let done = node.run(10 * S, 12 * S);
+    node.see(seen(1_001), 11 * S);
+    let done = node.run(11 * S, 12 * S);
     assert_eq!(done.len(), 1);
     node.up(1_001, Role::Dialer, 12 * S);
     node.down(1_001, true, 13 * S);
@@ -338,13 +341,13 @@ fn a_link_that_lived_makes_failures_void() {
     // COORD-3.
     let wait = |lived: Duration| {
         let mut node = Node::new();
-        node.see(seen(1_001), S);
+        node.see(contact(1_001), S);
         for second in [2, 4, 8] {
             node.tell(Event::ConnectFailed(id(1_001)), second * S);
             node.run(second * S, 2 * second * S - MS);
         }
         node.tell(Event::ConnectFailed(id(1_001)), 17 * S);
-        node.see(seen(1_001), 30 * S);
+        node.see(contact(1_001), 30 * S);
         node.up(1_001, Role::Dialer, 30 * S);
         node.prove(1_001, Relation::Contact, 30 * S);
         let down = 30 * S + lived;
