@@ -399,7 +399,8 @@ impl NearPolicy {
         }
         self.table
             .ranked()
-            .find(|(id, known)| topology::claims_link(known, now) && self.may(id, known, now))
+            .filter(|(_, known)| topology::claims_link(known, now) && !known.is_silent())
+            .find(|(id, known)| self.may(id, known, now))
             .map(|(id, _)| *id)
     }
 

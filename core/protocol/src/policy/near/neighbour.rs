@@ -138,10 +138,10 @@ impl Neighbour {
         nearer
     }
 
-    /// Whether it is a stranger who was not heard since it did not answer.
+    /// Whether it was not heard since it did not answer, and is nobody's contact.
     pub(super) fn is_silent(&self) -> bool {
         let silent = self.tries.failed.is_some_and(|(at, _)| self.seen <= at);
-        silent && self.relation == Relation::Stranger
+        silent && self.relation < Relation::Contact
     }
 
     /// Smoothed, in dBm.

@@ -30,6 +30,26 @@ fn a_stranger_who_does_not_answer_must_be_heard_again() {
 }
 
 #[test]
+fn a_member_must_be_heard_again_and_a_contact_is_tried_all_the_same() {
+    // COORD-3.
+    let tries = |relation: Relation| {
+        let mut node = Node::new();
+        let known = Sighting {
+            relation,
+            ..seen(1_001)
+        };
+        assert_eq!(node.see(known, S), [connect(1_001)]);
+        node.tell(Event::ConnectFailed(id(1_001)), 2 * S);
+        let silent = node.run(2 * S, 3 * S).len();
+        node.tell(Event::ConnectFailed(id(1_001)), 3 * S);
+        let heard = node.see(known, 4 * S).len() + node.run(4 * S, 6 * S).len();
+        (silent, heard)
+    };
+    assert_eq!(tries(Relation::Member), (0, 1));
+    assert_eq!(tries(Relation::Contact), (1, 1));
+}
+
+#[test]
 fn a_stranger_is_tried_ever_later() {
     let mut node = Node::new();
     let mut now = S;
