@@ -278,6 +278,8 @@ fn who_hangs_is_dialled_and_takes_no_link() {
     let (report, _) = run_all(&scenario(2, 2.0, deaf), 1);
     assert_eq!(report.links_made, [0; 3]);
     assert!(report.dials_per_hour.is_some_and(|dials| dials > 10.0));
+    // SIM-5: listening for it costs.
+    assert!(report.modes[0].joules_per_hour.dial > 0.1);
 }
 
 #[test]

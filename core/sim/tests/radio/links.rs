@@ -338,6 +338,9 @@ fn set_up_takes_its_time_and_silence_is_given_up() {
         took >= set_up.min && took <= set_up.max + 105 * MS,
         "{took:?}"
     );
+    // It listened until the advertisement, not while the link was set up (SIM-5).
+    let heard = run.world.usage(one, run.now).unwrap().dial;
+    assert!(heard > Duration::ZERO && heard <= 105 * MS, "{heard:?}");
     run.submit(other, RadioCommand::Advertise(None)).unwrap();
     let third = run.join(1.0, Hardware::phone());
     let address = run.address_of(third, one);
@@ -351,6 +354,8 @@ fn set_up_takes_its_time_and_silence_is_given_up() {
         panic!("{told:?}")
     };
     assert_eq!(*when, start + give_up);
+    let listened = run.world.usage(one, run.now).unwrap().dial - heard;
+    assert_eq!(listened, give_up);
 }
 
 #[test]

@@ -50,6 +50,33 @@ fn a_member_must_be_heard_again_and_a_contact_is_tried_all_the_same() {
 }
 
 #[test]
+fn whoever_was_last_heard_under_the_ids_of_before_is_not_dialled() {
+    let dialled = |turns: Duration| {
+        let mut node = Node::new();
+        let hidden = Sighting {
+            connectable: false,
+            ..seen(1_001)
+        };
+        node.see(hidden, 5 * S);
+        node.policy.table.get_mut(&id(1_001)).unwrap().connectable = true;
+        let (transport, discovery) = (key(OWN), id(OWN));
+        let announced = Event::Announced {
+            transport,
+            discovery,
+        };
+        let mut done = node.tell(announced, turns);
+        done.extend(
+            node.run(turns, 20 * S)
+                .into_iter()
+                .map(|(_, effect)| effect),
+        );
+        done.first().copied()
+    };
+    assert_eq!(dialled(5 * S), Some(connect(1_001)));
+    assert_eq!(dialled(5 * S + MS), None);
+}
+
+#[test]
 fn a_stranger_is_tried_ever_later() {
     let mut node = Node::new();
     let mut now = S;
@@ -116,9 +143,9 @@ fn the_faint_are_dialled_when_they_were_just_heard() {
 
 #[test]
 fn a_meeting_at_the_edge_waits_until_somebody_there_is_heard() {
-    let meet = |weak: bool| {
+    let meet = |backbone: u64, weak: bool| {
         let mut node = Node::new();
-        for number in [1, 2] {
+        for number in 1..=backbone {
             node.up(number, Role::Listener, S);
             node.prove(number, Relation::Stranger, S);
             let link = LinkId(number);
@@ -145,6 +172,8 @@ fn a_meeting_at_the_edge_waits_until_somebody_there_is_heard() {
             .map(|(_, effect)| *effect)
             .or_else(|| node.see(heard_at(1_002, FAINT), 40 * S).first().copied())
     };
-    assert_eq!(meet(false), Some(connect(1_001)));
-    assert_eq!(meet(true), Some(connect(1_002)));
+    assert_eq!(meet(2, false), Some(connect(1_001)));
+    assert_eq!(meet(2, true), Some(connect(1_002)));
+    // A place in the backbone does not wait for it.
+    assert_eq!(meet(0, true), Some(connect(1_001)));
 }
