@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use sovereign_protocol::id::{ContentId, LinkId};
 use sovereign_protocol::link::frame::LENGTH_PREFIX;
+use sovereign_protocol::radio::stream::MAX_FRAME;
 
+use crate::radio::next_event;
 use crate::record::Medium;
 
 /// What Noise (16 bytes of authentication, 2 of length), Yamux (12) and the framing of the radio stream
 /// put around a frame, in bytes.
 const AROUND: usize = 40;
-/// Bytes of one GATT operation (docs/radio.md).
-const OPERATION_BYTES: usize = 495;
 
 /// A wire of the world. Its slot is used again, its generation is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,11 +61,11 @@ pub(super) struct Flight {
 
 impl Flight {
     fn of(bytes: usize) -> Self {
-        let before = bytes.saturating_sub(1) / OPERATION_BYTES;
+        let before = bytes.saturating_sub(1) / MAX_FRAME;
         Self {
             bytes,
             operations: before as u32 + 1,
-            last: bytes - before * OPERATION_BYTES,
+            last: bytes - before * MAX_FRAME,
         }
     }
 }
@@ -115,7 +115,7 @@ impl Wire {
         let mut bytes = waiting.next()?;
         let mut frames = 1;
         let full = match self.medium {
-            Medium::Ble => bytes.next_multiple_of(OPERATION_BYTES),
+            Medium::Ble => bytes.next_multiple_of(MAX_FRAME),
             Medium::Lan | Medium::Internet => bytes,
         };
         for next in waiting {
@@ -145,13 +145,7 @@ impl Wire {
         if self.medium != Medium::Ble {
             return from + self.pace;
         }
-        let Some(beat) = std::num::NonZeroU128::new(self.pace.as_nanos()) else {
-            return from;
-        };
-        let into = from.saturating_sub(self.up_at).as_nanos() % beat;
-        // Below the pace, which a Duration holds in far fewer than 64 bits.
-        let into = Duration::from_nanos(u64::try_from(into).unwrap_or(u64::MAX));
-        from + (self.pace - into) + self.pace * operations.saturating_sub(1)
+        next_event(self.up_at, self.pace, from) + self.pace * operations.saturating_sub(1)
     }
 }
 

@@ -86,17 +86,20 @@ impl Link {
         (dialler.open && listener.open).then_some((dialler.radio, listener.radio))
     }
 
-    /// The first connection event after a time: operations keep to its beat.
     fn next_event(&self, after: Duration) -> Duration {
-        if self.interval.is_zero() {
-            return after;
-        }
-        let passed = after.saturating_sub(self.up_at).as_nanos();
-        let into = passed % self.interval.as_nanos();
-        // Below the interval, which a Duration holds in far fewer than 64 bits.
-        let into = Duration::from_nanos(u64::try_from(into).unwrap_or(u64::MAX));
-        after + (self.interval - into)
+        next_event(self.up_at, self.interval, after)
     }
+}
+
+/// The first connection event after a time, of a link that came up at `up_at`: operations keep to its beat.
+pub(crate) fn next_event(up_at: Duration, interval: Duration, after: Duration) -> Duration {
+    if interval.is_zero() {
+        return after;
+    }
+    let into = after.saturating_sub(up_at).as_nanos() % interval.as_nanos();
+    // Below the interval, which a Duration holds in far fewer than 64 bits.
+    let into = Duration::from_nanos(u64::try_from(into).unwrap_or(u64::MAX));
+    after + (interval - into)
 }
 
 impl World {

@@ -28,6 +28,7 @@ pub(crate) mod walls;
 mod world;
 
 pub use air::{Air, VirtualRadio};
+pub(crate) use link::next_event;
 pub use physics::{Dialling, Hardware, Physics, Reordering, Shadowing, Span};
 pub use scene::Position;
 pub use usage::Usage;

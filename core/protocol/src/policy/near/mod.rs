@@ -218,9 +218,11 @@ impl NearPolicy {
         let Some((_, own)) = self.own.filter(|(_, own)| *own != id) else {
             return false;
         };
-        let state = |known: &Neighbour| (known.connectable, known.standing, known.relation);
+        let state = |known: &Neighbour| {
+            let silent = known.is_silent();
+            (known.connectable, known.standing, known.relation, silent)
+        };
         let before = self.table.get(&id).map(state);
-        let silent = self.table.get(&id).is_some_and(Neighbour::is_silent);
         let at = now + self.dials.patience(&id, sighting.waits, rng);
         let lots = || Lots {
             own: rng.next_u64(),
@@ -238,7 +240,7 @@ impl NearPolicy {
                 // It has room again, and both would dial at once.
                 neighbour.tries.at = neighbour.tries.at.max(at);
             }
-            changed |= silent || self.dials.awaits_weak() && topology::is_weak(neighbour);
+            changed |= self.dials.awaits_weak() && topology::is_weak(neighbour);
             if neighbour.came_nearer() {
                 neighbour.tries.at = neighbour.tries.at.min(at);
                 changed = true;
