@@ -369,6 +369,7 @@ impl NearPolicy {
         link.kind = Kind::Encounter;
         if let Some(known) = neighbour.and_then(|id| self.table.get_mut(&id)) {
             known.tries.met = Some(now);
+            known.tries.failed = None;
         }
         if relation > Relation::Stranger {
             self.duty.wake(now);

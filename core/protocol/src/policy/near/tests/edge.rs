@@ -122,6 +122,21 @@ fn whoever_comes_nearer_is_tried_at_once() {
 }
 
 #[test]
+fn whoever_was_linked_since_keeps_its_rest_as_it_comes_nearer() {
+    let mut node = Node::new();
+    node.see(heard_at(1_001, -85), S);
+    node.tell(Event::ConnectFailed(id(1_001)), 2 * S);
+    node.see(heard_at(1_001, -85), 3 * S);
+    node.run(3 * S, 5 * S);
+    node.up(1_001, Role::Dialer, 5 * S);
+    node.prove(1_001, Relation::Stranger, 5 * S);
+    node.down(1_001, true, 6 * S);
+    node.policy.table.get_mut(&id(1_001)).unwrap().signal = None;
+    assert!(node.see(heard_at(1_001, -85 + NEARER), 7 * S).is_empty());
+    assert!(node.run(7 * S, 6 * S + REST - MS).is_empty());
+}
+
+#[test]
 fn the_faint_are_dialled_when_they_were_just_heard() {
     let dialled = |dbm: i8, heard: Duration| {
         let mut node = Node::new();
