@@ -150,35 +150,62 @@ mod lab {
             Ok(())
         }
 
-        async fn up(&mut self, bearer: Bearer, role: Role) -> Result<Up> {
+        /// The link that was dialled.
+        async fn dialled(&mut self, bearer: Bearer) -> Result<Up> {
             let wanted = |event| match event {
                 RadioEvent::Up {
                     link,
                     max_frame,
-                    role: r,
-                    bearer: b,
+                    role: Role::Dialer,
+                    bearer,
                     ..
-                } => Some(Ok((Up { link, max_frame }, r, b))),
+                } => Some(Ok((Up { link, max_frame }, bearer))),
                 RadioEvent::ConnectFailed { why, .. } => Some(Err(why)),
                 _ => None,
             };
-            let (up, r, b) = self.until("up", wanted).await??;
-            println!(
-                "  {}: {:?} {b:?} {r:?}, frames of {}",
-                self.name, up.link, up.max_frame
-            );
-            let as_expected = (r, b) == (role, bearer) && up.max_frame >= 100;
-            as_expected
-                .then_some(up)
-                .ok_or("not the link that was expected".to_owned())
+            let (up, over) = self.until("up", wanted).await??;
+            self.tell(&up, Role::Dialer, over);
+            if over == bearer && up.max_frame >= 100 {
+                return Ok(up);
+            }
+            self.submit(RadioCommand::Close(up.link))?;
+            self.down(up.link).await?;
+            Err("not the link that was expected".to_owned())
         }
 
-        /// Dials; tries again where a controller was not advertising at that very moment, as `btvirt` wants it.
-        async fn connect(&mut self, address: RadioAddress, bearer: Bearer) -> Result<Up> {
+        /// The link that the other side dialled; those that came to nothing may have come before.
+        async fn taken(&mut self, wanted: Bearer) -> Result<Up> {
+            let taken = |event| match event {
+                RadioEvent::Up {
+                    link,
+                    max_frame,
+                    role: Role::Listener,
+                    bearer,
+                    ..
+                } if bearer == wanted => Some(Up { link, max_frame }),
+                _ => None,
+            };
+            let up = self.until("up", taken).await?;
+            self.tell(&up, Role::Listener, wanted);
+            Ok(up)
+        }
+
+        fn tell(&self, up: &Up, role: Role, bearer: Bearer) {
+            let Up { link, max_frame } = up;
+            println!(
+                "  {}: {link:?} {bearer:?} {role:?}, frames of {max_frame}",
+                self.name
+            );
+        }
+
+        /// Hears `who` and dials it; tries again, as a node does, where a controller was not advertising at that
+        /// very moment, as `btvirt` wants it, or the channel was refused.
+        async fn connect(&mut self, who: &mut Self, id: DiscoveryId, bearer: Bearer) -> Result<Up> {
             let mut failed = Ok(());
             for _ in 0..ATTEMPTS {
+                let address = sighted(self, who, id).await?;
                 self.submit(RadioCommand::Connect(address))?;
-                match self.up(bearer, Role::Dialer).await {
+                match self.dialled(bearer).await {
                     Err(why) => failed = Err(why),
                     up => return up,
                 }
@@ -262,10 +289,9 @@ mod lab {
     async fn linked(l2cap: bool, id: DiscoveryId) -> Result<(Side, Up, Side, Up)> {
         let mut a = Side::start("hci0", l2cap).await?;
         let mut b = Side::start("hci1", l2cap).await?;
-        let address = sighted(&mut a, &mut b, id).await?;
         let bearer = if l2cap { Bearer::L2cap } else { Bearer::Gatt };
-        let here = a.connect(address, bearer).await?;
-        let there = b.up(bearer, Role::Listener).await?;
+        let here = a.connect(&mut b, id, bearer).await?;
+        let there = b.taken(bearer).await?;
         Ok((a, here, b, there))
     }
 
@@ -345,10 +371,9 @@ mod lab {
         b.down(there.link).await?;
         a.down(here.link).await?;
         // And again, closed by who dialled.
-        let address = sighted(&mut a, &mut b, DiscoveryId([1; 8])).await?;
         let bearer = if l2cap { Bearer::L2cap } else { Bearer::Gatt };
-        let here = a.connect(address, bearer).await?;
-        let there = b.up(bearer, Role::Listener).await?;
+        let here = a.connect(&mut b, DiscoveryId([1; 8]), bearer).await?;
+        let there = b.taken(bearer).await?;
         a.submit(RadioCommand::Close(here.link))?;
         a.down(here.link).await?;
         b.down(there.link).await
@@ -399,9 +424,8 @@ mod lab {
         }
         power("hci1", true)?;
         b.on().await?;
-        let address = sighted(&mut a, &mut b, DiscoveryId([2; 8])).await?;
-        let here = a.connect(address, Bearer::Gatt).await?;
-        let there = b.up(Bearer::Gatt, Role::Listener).await?;
+        let here = a.connect(&mut b, DiscoveryId([2; 8]), Bearer::Gatt).await?;
+        let there = b.taken(Bearer::Gatt).await?;
         // Who drops a radio leaves nobody with a link that is not there.
         drop(a);
         println!("  dropped {:?}", here.link);
@@ -426,10 +450,11 @@ mod lab {
         run(Command::new("/lab/bluetoothd").arg("stop"))?;
         tokio::try_join!(a.down(here.link), b.down(there.link))?;
         tokio::try_join!(a.off(), b.off())?;
+        run(Command::new("/lab/bluetoothd").arg("unconnected"))?;
         run(Command::new("/lab/bluetoothd").arg("start"))?;
         tokio::try_join!(a.on(), b.on())?;
-        let address = sighted(&mut a, &mut b, DiscoveryId([6; 8])).await?;
-        a.connect(address, Bearer::L2cap).await?;
-        b.up(Bearer::L2cap, Role::Listener).await.map(drop)
+        a.connect(&mut b, DiscoveryId([6; 8]), Bearer::L2cap)
+            .await?;
+        b.taken(Bearer::L2cap).await.map(drop)
     }
 }

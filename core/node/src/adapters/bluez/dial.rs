@@ -130,6 +130,9 @@ async fn dial(
 
     // A hello may be refused, or of another version: the link's handshake decides, not this.
     let hello = within(ANSWER, "reading the hello", peripheral.read(&hello)).await;
+    if let Err(why) = &hello {
+        tracing::debug!(why, "no hello");
+    }
     let psm = hello.ok().and_then(|value| Hello::decode(&value).ok()?.psm);
     if let Some(psm) = psm.filter(|_| controller.l2cap) {
         match l2cap::dial(&controller.adapter, &device, psm).await {

@@ -22,7 +22,7 @@ use sovereign_protocol::id::LinkId;
 use sovereign_protocol::link_kind::Role;
 use sovereign_protocol::radio::advert::{FROM_NODE, HELLO, TO_NODE};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -34,6 +34,11 @@ use crate::ports::radio::{Bearer, RADIO_FRAMES, RadioEvent};
 
 /// Writes that wait to be sorted at most; more are lost, as on the air.
 const MAX_WRITES: usize = 64;
+/// Attempts at having the characteristics in order, of which one in six succeeds.
+const REGISTRATIONS: u32 = 64;
+/// Longest wait for BlueZ to tell their handles, and how often they are looked at.
+const TOLD: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(5);
 /// Longest wait for BlueZ to send somebody away.
 const HANG_UP: Duration = Duration::from_secs(5);
 
@@ -62,16 +67,26 @@ struct Slot {
     early: Option<(Address, VecDeque<Bytes>)>,
 }
 
-impl Server {
-    /// Registers the service.
-    ///
-    /// # Errors
-    /// BlueZ's.
-    pub(super) async fn start(adapter: Adapter, shared: Arc<Shared>) -> bluer::Result<Self> {
-        let (subscriptions, control_handle) = characteristic_control();
+/// The service as BlueZ has registered it.
+struct Registered {
+    application: ApplicationHandle,
+    writes: mpsc::Receiver<Write>,
+    subscriptions: CharacteristicControl,
+    to_node: CharacteristicControl,
+    hello: CharacteristicControl,
+}
+
+impl Registered {
+    async fn new(adapter: &Adapter, shared: &Arc<Shared>) -> bluer::Result<Self> {
+        let (to_node, to_node_handle) = characteristic_control();
+        let (subscriptions, from_node_handle) = characteristic_control();
+        let (hello, hello_handle) = characteristic_control();
         let (sender, writes) = mpsc::channel(MAX_WRITES);
         let characteristics = vec![
-            to_node(sender, Arc::clone(&shared)),
+            Characteristic {
+                control_handle: to_node_handle,
+                ..written(sender, Arc::clone(shared))
+            },
             Characteristic {
                 uuid: Uuid::from_u128(FROM_NODE.0),
                 notify: Some(CharacteristicNotify {
@@ -79,10 +94,13 @@ impl Server {
                     method: CharacteristicNotifyMethod::Io,
                     ..CharacteristicNotify::default()
                 }),
-                control_handle,
+                control_handle: from_node_handle,
                 ..Characteristic::default()
             },
-            hello(Arc::clone(&shared)),
+            Characteristic {
+                control_handle: hello_handle,
+                ..read(Arc::clone(shared))
+            },
         ];
         let service = Service {
             uuid: SERVICE,
@@ -94,7 +112,53 @@ impl Server {
             services: vec![service],
             ..Application::default()
         };
-        let application = adapter.serve_gatt_application(application).await?;
+        Ok(Self {
+            application: adapter.serve_gatt_application(application).await?,
+            writes,
+            subscriptions,
+            to_node,
+            hello,
+        })
+    }
+
+    /// Whether the characteristics are as docs/protocol.md §11.1 lists them. bluer hands them to BlueZ in any order,
+    /// and another node's BlueZ that remembers the service from before, at the same handles, looks no further
+    /// (BlueZ 5.66, `discover_primary_cb`).
+    async fn is_in_order(&self) -> bool {
+        let handles = async {
+            loop {
+                let all = [&self.to_node, &self.subscriptions, &self.hello];
+                if let [Ok(to), Ok(from), Ok(hello)] = all.map(CharacteristicControl::handle) {
+                    return to < from && from < hello;
+                }
+                // It tells them a moment after it has answered, and bluer says nothing of it.
+                sleep(LOOK).await;
+            }
+        };
+        // One that does not tell is as good as it gets.
+        timeout(TOLD, handles).await.unwrap_or(true)
+    }
+}
+
+impl Server {
+    /// Registers the service.
+    ///
+    /// # Errors
+    /// BlueZ's.
+    pub(super) async fn start(adapter: Adapter, shared: Arc<Shared>) -> bluer::Result<Self> {
+        let mut registered = Registered::new(&adapter, &shared).await?;
+        for _ in 0..REGISTRATIONS {
+            if registered.is_in_order().await {
+                break;
+            }
+            registered = Registered::new(&adapter, &shared).await?;
+        }
+        let Registered {
+            application,
+            writes,
+            subscriptions,
+            ..
+        } = registered;
         Ok(Self {
             adapter,
             shared,
@@ -216,8 +280,8 @@ impl Server {
     }
 }
 
-fn to_node(writes: mpsc::Sender<Write>, shared: Arc<Shared>) -> Characteristic {
-    let written = move |value: Vec<u8>, from: Address| {
+fn written(writes: mpsc::Sender<Write>, shared: Arc<Shared>) -> Characteristic {
+    let came = move |value: Vec<u8>, from: Address| {
         let frame = Bytes::from(value);
         if !frame.is_empty() && writes.try_send(Write { from, frame }).is_err() {
             shared.inbox.lost();
@@ -232,7 +296,7 @@ fn to_node(writes: mpsc::Sender<Write>, shared: Arc<Shared>) -> Characteristic {
             method: CharacteristicWriteMethod::Fun(Box::new(move |value, request| {
                 let refused = request.offset != 0 || request.prepare_authorize;
                 if !refused {
-                    written(value, request.device_address);
+                    came(value, request.device_address);
                 }
                 let result = if refused {
                     Err(ReqError::NotSupported)
@@ -247,7 +311,7 @@ fn to_node(writes: mpsc::Sender<Write>, shared: Arc<Shared>) -> Characteristic {
     }
 }
 
-fn hello(shared: Arc<Shared>) -> Characteristic {
+fn read(shared: Arc<Shared>) -> Characteristic {
     Characteristic {
         uuid: Uuid::from_u128(HELLO.0),
         read: Some(CharacteristicRead {
