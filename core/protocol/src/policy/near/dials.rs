@@ -6,21 +6,18 @@ use std::collections::BTreeMap;
 use rand_core::CryptoRng;
 
 use super::{
-    CLOSE_TIMEOUT, DENSE, ENCOUNTER, HANDSHAKE_TIMEOUT, NearPolicy,
+    NearPolicy,
     event::{Address, Effect, Relation},
-    links::{Kind, Link},
     neighbour::Neighbour,
     pace::Pace,
     table::Table,
-    topology,
 };
 use crate::{
-    id::{DiscoveryId, LinkId},
+    id::DiscoveryId,
     policy::{
         backoff::{Backoff, Next},
         jitter,
     },
-    wire::v1::CloseReason,
 };
 
 /// How long the node of the higher discovery id waits for the other, …
@@ -101,8 +98,25 @@ impl Dials {
         self.under_way.len()
     }
 
-    fn to_strangers(&self) -> usize {
+    pub(super) fn to_strangers(&self) -> usize {
         self.under_way.values().filter(|dial| !dial.contact).count()
+    }
+
+    pub(super) fn to_contact(&self) -> bool {
+        self.under_way.values().any(|dial| dial.contact)
+    }
+
+    pub(super) fn is_under_way(&self, neighbour: &DiscoveryId) -> bool {
+        self.under_way.contains_key(neighbour)
+    }
+
+    /// Those without an answer for too long.
+    pub(super) fn late(&self, now: Duration) -> Vec<(DiscoveryId, Address)> {
+        self.under_way
+            .iter()
+            .filter(|(_, dial)| now >= dial.since + CONNECT_TIMEOUT)
+            .map(|(id, dial)| (*id, dial.address))
+            .collect()
     }
 
     /// It came to an end. `false` when it was not under way.
@@ -213,102 +227,6 @@ fn unanswered(failures: u32) -> Duration {
 }
 
 impl NearPolicy {
-    /// Ends what has lasted too long.
-    pub(super) fn time_out(
-        &mut self,
-        now: Duration,
-        rng: &mut impl CryptoRng,
-        effects: &mut Vec<Effect>,
-    ) {
-        let due = |since: Duration, after: Duration| now >= since + after;
-        let late: Vec<(DiscoveryId, Address)> = self
-            .dials
-            .under_way
-            .iter()
-            .filter(|(_, dial)| due(dial.since, CONNECT_TIMEOUT))
-            .map(|(id, dial)| (*id, dial.address))
-            .collect();
-        for (neighbour, address) in late {
-            self.dials.end(&neighbour);
-            self.dials.failed(&mut self.table, &neighbour, now, rng);
-            effects.push(Effect::Abort { neighbour, address });
-        }
-        let ids: Vec<_> = self.links.keys().copied().collect();
-        for id in ids {
-            let Some(link) = self.links.get(&id) else {
-                continue;
-            };
-            if link.closing.is_some_and(|since| due(since, CLOSE_TIMEOUT)) {
-                self.link_down(id, false, now, rng);
-            } else if link.probe.is_some_and(|until| now >= until) {
-                self.settle(id);
-                self.close(id, CloseReason::Timeout, now, effects);
-            } else if link.kind == Kind::HalfOpen && due(link.since, HANDSHAKE_TIMEOUT) {
-                if let Some(neighbour) = link.neighbour {
-                    self.dials.failed(&mut self.table, &neighbour, now, rng);
-                }
-                self.close(id, CloseReason::Timeout, now, effects);
-            }
-        }
-    }
-
-    /// Closes strangers' links where contacts in sight have no room.
-    pub(super) fn yield_to(&mut self, kept: usize, now: Duration, effects: &mut Vec<Effect>) {
-        let wanted = self.open() + self.dials.to_strangers() + kept;
-        for _ in self.shares.budget..wanted {
-            let rank = |link: &Link| match (link.kind, link.reconciled) {
-                (Kind::Encounter, true) => Some(3),
-                (Kind::Encounter, false) => Some(2),
-                (Kind::Backbone, _) => Some(1),
-                _ => None,
-            };
-            let yields =
-                |link: &&Link| link.is_established() && link.relation == Relation::Stranger;
-            let first = self
-                .links
-                .iter()
-                .filter(|(_, link)| yields(link))
-                .max_by_key(|(_, link)| (rank(link), link.since))
-                .map(|(id, _)| *id);
-            let Some(first) = first else {
-                return;
-            };
-            self.close(first, CloseReason::Full, now, effects);
-        }
-    }
-
-    /// Ends encounters that are over: not reconciled in time, or reconciled while somebody waits.
-    pub(super) fn let_go(&mut self, kept: usize, now: Duration, effects: &mut Vec<Effect>) {
-        let late = |link: &Link| {
-            let silent = link.relation == Relation::Stranger && !link.reconciled;
-            silent && now >= link.since + ENCOUNTER
-        };
-        while let Some(over) = self.oldest_encounter(late) {
-            self.close(over, CloseReason::Full, now, effects);
-        }
-        while let Some(over) = self.oldest_encounter(|link| link.reconciled) {
-            let taken = self.open() + self.dials.to_strangers() + kept;
-            let full = taken >= self.shares.budget;
-            let blocks = taken + self.shares.inbound >= self.shares.budget
-                && self.dials.to_strangers() < MAX_TO_STRANGERS;
-            let waits = full || blocks && self.next_stranger(kept, now).is_some();
-            if !waits {
-                return;
-            }
-            self.close(over, CloseReason::Full, now, effects);
-        }
-    }
-
-    fn oldest_encounter(&self, which: impl Fn(&Link) -> bool) -> Option<LinkId> {
-        self.links
-            .iter()
-            .filter(|(_, link)| {
-                link.kind == Kind::Encounter && link.is_established() && which(link)
-            })
-            .min_by_key(|(_, link)| link.since)
-            .map(|(id, _)| *id)
-    }
-
     /// Dials contacts, then strangers; returns times to look again.
     pub(super) fn connect(
         &mut self,
@@ -357,12 +275,6 @@ impl NearPolicy {
         again
     }
 
-    /// Links that are to stay for now.
-    fn open(&self) -> usize {
-        let open = |link: &&Link| link.closing.is_none();
-        self.links.values().filter(open).count()
-    }
-
     /// Whether the budget has room to dial a stranger.
     fn may_dial(&self, kept: usize) -> bool {
         let taken = self.links.len() + self.dials.to_strangers() + kept;
@@ -384,56 +296,5 @@ impl NearPolicy {
             .map(|(_, known)| known.tries.at);
         let paused = Some(self.encounters.next()).filter(|next| *next > now);
         ends.chain(starts.min()).chain(paused).collect()
-    }
-
-    fn may(&self, id: &DiscoveryId, known: &Neighbour, now: Duration) -> bool {
-        known.connectable
-            && !known.linked
-            && known.tries.at <= now
-            && !self.dials.under_way.contains_key(id)
-    }
-
-    fn next_contact(&self, now: Duration) -> Option<DiscoveryId> {
-        if self.dials.under_way.values().any(|dial| dial.contact) {
-            return None;
-        }
-        self.table
-            .ranked()
-            .filter(|(_, known)| topology::claims_link(known, now) && !known.is_silent())
-            .find(|(id, known)| self.may(id, known, now))
-            .map(|(id, _)| *id)
-    }
-
-    fn next_stranger(&self, claims: usize, now: Duration) -> Option<DiscoveryId> {
-        let wanted = topology::Wanted {
-            backbone: topology::backbone_has_room(self.shares, claims, &self.links),
-            far: self.encounters.looks_far() && self.weak_may(claims, now),
-        };
-        topology::choose(&self.table, wanted, |id, known| {
-            let weak = topology::is_weak(known);
-            let there = if weak {
-                now <= known.seen + JUST_HEARD
-            } else {
-                wanted.backbone || !wanted.far
-            };
-            there && self.may_meet(id, known, wanted.backbone, now)
-        })
-    }
-
-    /// Whether a stranger with a weak signal is dialled if it is heard now.
-    fn weak_may(&self, claims: usize, now: Duration) -> bool {
-        let backbone = topology::backbone_has_room(self.shares, claims, &self.links);
-        self.table
-            .iter()
-            .any(|(id, known)| topology::is_weak(known) && self.may_meet(id, known, backbone, now))
-    }
-
-    fn may_meet(&self, id: &DiscoveryId, known: &Neighbour, backbone: bool, now: Duration) -> bool {
-        // In a crowd somebody's pause is always over, and who is seldom heard among many only looks new.
-        let crowd = self.table.len() >= DENSE;
-        let fresh = !crowd && self.encounters.is_fresh(known);
-        let due = backbone || fresh || now >= self.encounters.next();
-        let there = self.encounters.is_current(known) && !known.is_silent();
-        due && there && self.may(id, known, now)
     }
 }

@@ -10,6 +10,7 @@
 //! address or dropped out of range may hold a link that the other end lost long ago.
 
 mod admission;
+mod choice;
 mod clock;
 mod dials;
 mod duplicates;
@@ -21,6 +22,7 @@ mod neighbour;
 mod pace;
 mod phases;
 mod rank;
+mod room;
 pub mod rssi;
 mod table;
 mod topology;
@@ -297,27 +299,6 @@ impl NearPolicy {
         self.links.insert(link, new);
     }
 
-    /// Whether a contact or member that should have a link was last heard there.
-    fn claims_from(&self, address: Address, now: Duration) -> bool {
-        let claims = |known: &Neighbour| topology::claims_link(known, now);
-        let mut known = self.table.iter();
-        known.any(|(_, known)| known.address == address && claims(known))
-    }
-
-    /// Whether the link that this address has just opened is taken.
-    fn admits(&mut self, address: Address, claimed: bool, now: Duration) -> bool {
-        let kept = self.kept(topology::claims(self.shares, &self.table, &self.links, now));
-        let room = claimed || self.links.len() + kept < self.shares.budget;
-        room && self.admission.admit(address, claimed, now)
-    }
-
-    /// Places to keep free for these claims: a link that may be a contact's is in its place while it proves
-    /// itself, but as its address may be another's lie, the contact can still be dialled.
-    fn kept(&self, claims: usize) -> usize {
-        let claimed = |link: &&Link| link.claimed && link.kind == Kind::HalfOpen;
-        claims.saturating_sub(self.links.values().filter(claimed).count())
-    }
-
     /// The peer told its discovery id.
     fn named(
         &mut self,
@@ -448,22 +429,9 @@ impl NearPolicy {
         let duty = self.duty.advance(established, connectable, now, effects);
         again.extend(duty);
         again.extend(self.table.next_expiry(lost_after));
-        again.extend(self.links.values().filter_map(deadline));
+        again.extend(self.links.values().filter_map(room::deadline));
         self.timer = again.into_iter().min();
     }
-}
-
-/// When something of this link times out.
-fn deadline(link: &Link) -> Option<Duration> {
-    let own = match (link.closing, link.kind) {
-        (Some(since), _) => Some(since + CLOSE_TIMEOUT),
-        (None, Kind::HalfOpen) => Some(link.since + HANDSHAKE_TIMEOUT),
-        (None, Kind::Encounter) if !link.reconciled && link.relation == Relation::Stranger => {
-            Some(link.since + ENCOUNTER)
-        }
-        (None, _) => None,
-    };
-    own.into_iter().chain(link.probe).min()
 }
 
 #[cfg(test)]
