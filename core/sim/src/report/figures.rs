@@ -1,10 +1,12 @@
 //! From counts to figures.
 
+use std::ops::Range;
+
 use super::energy::{self, SHIPPED};
 use super::tally::{Message, Tally};
 use super::{Delay, Mode, Report, Verdict};
 use crate::record::Spent;
-use crate::scenario::Demand;
+use crate::scenario::{Demand, Scenario};
 
 /// Points of a curve at most.
 const POINTS: usize = 200;
@@ -15,6 +17,10 @@ pub(super) fn report(tally: &Tally) -> Report {
     delays.sort_unstable();
     let due = deliveries.len() as u64;
     let made = delays.len() as u64;
+    let demanded: Vec<&Delivery> = deliveries.iter().filter(|it| it.demanded).collect();
+    let mut within: Vec<u64> = demanded.iter().filter_map(|it| it.delay_ms).collect();
+    within.sort_unstable();
+    let within = delay(&within, demanded.len() as u64);
     let again: u64 = tally.spent.values().map(|spent| spent.copies_again).sum();
     let copies: u64 = tally.messages.iter().map(|message| message.copies).sum();
     let copies = copies + again;
@@ -43,11 +49,7 @@ pub(super) fn report(tally: &Tally) -> Report {
         due,
         made,
         delivery: share(made, due),
-        delay: Delay {
-            median_ms: quantile(&delays, due, 0.5),
-            p95_ms: quantile(&delays, due, 0.95),
-            p99_ms: quantile(&delays, due, 0.99),
-        },
+        delay: delay(&delays, due),
         copies: (holders > 0).then(|| copies as f64 / holders as f64),
         transmissions: (said > 0).then(|| copies as f64 / said as f64),
         links_made: tally.links_made,
@@ -61,7 +63,7 @@ pub(super) fn report(tally: &Tally) -> Report {
         links_by_minute: links(tally),
         verdicts: Vec::new(),
     };
-    report.verdicts = verdicts(&tally.scenario.demand, &report);
+    report.verdicts = verdicts(&tally.scenario.demand, &within, &report);
     report
 }
 
@@ -69,12 +71,15 @@ struct Delivery {
     /// From when it was due.
     due_ms: u64,
     delay_ms: Option<u64>,
+    /// The demanded delays are of this one, too.
+    demanded: bool,
 }
 
 /// All deliveries that are due, and what became of them.
 fn due(tally: &Tally) -> Vec<Delivery> {
     let settle = tally.scenario.demand.settle.get().as_millis() as u64;
     let until = tally.end_ms.saturating_sub(settle);
+    let among = among(&tally.scenario);
     let mut deliveries = Vec::new();
     for message in tally.messages.iter().filter(|it| it.said_ms < until) {
         let mut read = message.read.clone();
@@ -93,10 +98,39 @@ fn due(tally: &Tally) -> Vec<Delivery> {
             }
             let at = read.binary_search_by_key(member, |(who, _)| *who).ok();
             let delay_ms = at.map(|at| read[at].1.saturating_sub(due_ms));
-            deliveries.push(Delivery { due_ms, delay_ms });
+            let demanded = among.contains(&message.author) && among.contains(member);
+            deliveries.push(Delivery {
+                due_ms,
+                delay_ms,
+                demanded,
+            });
         }
     }
     deliveries
+}
+
+/// The people among whom delays are demanded; they are numbered in the order of the groups.
+fn among(scenario: &Scenario) -> Range<u32> {
+    let Some(among) = &scenario.demand.among else {
+        return 0..u32::MAX;
+    };
+    let mut start = 0;
+    for group in &scenario.group {
+        let end = start + group.count.get();
+        if group.name == *among.get_ref() {
+            return start..end;
+        }
+        start = end;
+    }
+    start..start
+}
+
+fn delay(delays: &[u64], due: u64) -> Delay {
+    Delay {
+        median_ms: quantile(delays, due, 0.5),
+        p95_ms: quantile(delays, due, 0.95),
+        p99_ms: quantile(delays, due, 0.99),
+    }
 }
 
 fn share(part: u64, whole: u64) -> f64 {
@@ -204,7 +238,7 @@ fn modes(tally: &Tally) -> Vec<Mode> {
         .collect()
 }
 
-fn verdicts(demand: &Demand, report: &Report) -> Vec<Verdict> {
+fn verdicts(demand: &Demand, delay: &Delay, report: &Report) -> Vec<Verdict> {
     let seconds = |ms: Option<u64>| ms.map(|ms| ms as f64 / 1_000.0);
     let mut verdicts = vec![Verdict {
         what: "delivery",
@@ -227,14 +261,9 @@ fn verdicts(demand: &Demand, report: &Report) -> Vec<Verdict> {
         "median delay",
         "s",
         demand.median.map(of),
-        seconds(report.delay.median_ms),
+        seconds(delay.median_ms),
     );
-    most(
-        "95 % delay",
-        "s",
-        demand.p95.map(of),
-        seconds(report.delay.p95_ms),
-    );
+    most("95 % delay", "s", demand.p95.map(of), seconds(delay.p95_ms));
     most(
         "copies",
         "",

@@ -182,6 +182,26 @@ fn a_missed_demand_fails_the_run() {
 }
 
 #[test]
+fn delays_can_be_demanded_of_one_group() {
+    let mut records = records();
+    let place = records.iter().position(|it| it.at_ms > 250_010).unwrap();
+    records.insert(place, at(250_010, 3, What::Delivered { message: 1 }));
+    let missed = |median: &str| {
+        let text = SCENARIO.replace("median = \"10 s\"", median);
+        let scenario = Scenario::parse(&text.replace("p95 = \"1 min\"", "")).unwrap();
+        let report = Report::of(&scenario, 7, &records, 600_000).unwrap();
+        assert_eq!(report.delay.median_ms, Some(2_000));
+        report.verdicts().iter().any(|verdict| !verdict.met())
+    };
+    assert!(!missed("median = \"2 s\""));
+    // 2 and 5 s, of three.
+    assert!(!missed("among = \"a\"\nmedian = \"5 s\""));
+    assert!(missed("among = \"a\"\nmedian = \"4999 ms\""));
+    // Nothing was due there, so nothing was shown.
+    assert!(missed("among = \"b\"\nmedian = \"5 s\""));
+}
+
+#[test]
 fn records_of_another_scenario_are_refused() {
     let stranger = [at(0, 4, What::On)];
     assert!(Report::of(&scenario(), 7, &stranger, 600_000).is_err());

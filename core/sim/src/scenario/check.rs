@@ -88,6 +88,8 @@ impl Check<'_> {
         let channel = scenario.channel.iter();
         let channel = channel.flat_map(|it| it.groups.iter().map(move |group| of(group, it.count)));
         let all = lan.chain(internet).chain(power).chain(clock);
+        let among = scenario.demand.among.iter().map(|group| of(group, None));
+        let all = all.chain(among);
         for (group, count) in all.chain(hostile).chain(traffic).chain(channel) {
             self.group(group, count)?;
         }

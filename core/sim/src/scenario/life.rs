@@ -150,6 +150,8 @@ pub struct Demand {
     /// What is said in the last part of the run is not due.
     #[serde(default)]
     pub settle: Period,
+    /// `median` and `p95` are of what people of this group say to each other; of everything when not given.
+    pub among: Option<Spanned<Name>>,
     /// Half of the deliveries that are due are made within this.
     pub median: Option<Period>,
     /// Ninety-five in a hundred of the deliveries that are due are made within this.

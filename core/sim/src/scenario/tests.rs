@@ -199,6 +199,12 @@ fn faults_are_pointed_at() {
             "\"peple\"",
         ),
         (
+            "[demand]",
+            "[demand]\namong = \"peple\"",
+            "there is no group \"peple\"",
+            "\"peple\"",
+        ),
+        (
             "count = 3",
             "count = 21",
             "has 20 people: `count` cannot be 21",
