@@ -123,7 +123,7 @@ impl Registered {
 
     /// Whether the characteristics are as docs/protocol.md §11.1 lists them. bluer hands them to BlueZ in any order,
     /// and another node's BlueZ that remembers the service from before, at the same handles, looks no further
-    /// (BlueZ 5.66, `discover_primary_cb`).
+    /// (BlueZ 5.66, `discovery_found_service`).
     async fn is_in_order(&self) -> bool {
         let handles = async {
             loop {
