@@ -38,6 +38,8 @@ mod lab {
     const AGAIN: Duration = Duration::from_secs(3);
     /// Attempts to connect.
     const ATTEMPTS: usize = 3;
+    /// Shortest longest frame of a link.
+    const MIN_FRAME: u16 = 100;
     /// Frames each way.
     const FRAMES: u32 = 300;
 
@@ -165,7 +167,7 @@ mod lab {
             };
             let (up, over) = self.until("up", wanted).await??;
             self.tell(&up, Role::Dialer, over);
-            if over == bearer && up.max_frame >= 100 {
+            if over == bearer && up.max_frame >= MIN_FRAME {
                 return Ok(up);
             }
             self.submit(RadioCommand::Close(up.link))?;
@@ -187,7 +189,9 @@ mod lab {
             };
             let up = self.until("up", taken).await?;
             self.tell(&up, Role::Listener, wanted);
-            Ok(up)
+            let long = up.max_frame >= MIN_FRAME;
+            long.then_some(up)
+                .ok_or("its frames are too short".to_owned())
         }
 
         fn tell(&self, up: &Up, role: Role, bearer: Bearer) {
